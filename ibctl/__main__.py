@@ -1,0 +1,5 @@
+"""`python -m ibctl`."""
+
+from ibctl.cli import main
+
+main()

@@ -1,0 +1,152 @@
+"""What is shown of a change, what must never be, and an undo's outcome in words. Plain values only."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+from ibctl import days
+from ibctl.errors import UsageError
+
+HIDDEN = "(secret)"
+
+# Operations as a change records them, and as words for people.
+WRITTEN = {"insert": "inserted", "update": "updated", "delete": "deleted"}
+# What an undo does to a row, by the operation that it carries out.
+TAKEN_BACK = {"delete": "deleted", "update": "set back", "insert": "put back"}
+
+Image = Mapping[str, Any]
+
+
+def masked(image: Image | None, secret: Collection[str]) -> dict[str, Any] | None:
+    """Return a row's image without its secrets: neither cipher nor hash is ever shown."""
+    if image is None:
+        return None
+    return {key: HIDDEN if key in secret and value is not None else value for key, value in image.items()}
+
+
+def operation(before: Image | None, after: Image | None) -> str:
+    """Name what a change did to its row: insert, update or delete."""
+    return "insert" if before is None else "delete" if after is None else "update"
+
+
+def differing(before: Image | None, after: Image | None) -> Iterator[str]:
+    """Yield the fields that a change touched, as the image has them; of a new or deleted row, those with a value."""
+    old, new = before or {}, after or {}
+    yield from (key for key in {**old, **new} if old.get(key) != new.get(key))
+
+
+def standing_undo(number: int, undos: Mapping[int, Collection[int]]) -> int | None:
+    """Return the newest change set that took back `number` and was not taken back itself.
+
+    `undos` holds, by change set, those that undid it.
+    """
+    for undo in sorted(undos.get(number, ()), reverse=True):
+        if standing_undo(undo, undos) is None:
+            return undo
+    return None
+
+
+def by_dependency(tables: Iterable[str], references: Collection[tuple[str, str]]) -> list[str]:
+    """Sort tables so that each comes after those that it refers to; `references` are pairs (table, referred table).
+
+    Tables that refer to each other in a circle come in any order.
+    """
+    depth = dict.fromkeys(sorted(tables), 0)
+    # As many rounds as there are tables reach the bottom of any chain, and end in a circle too.
+    for _ in depth:
+        for child, parent in references:
+            if child != parent and child in depth and parent in depth:
+                depth[child] = max(depth[child], min(depth[parent] + 1, len(depth)))
+    return sorted(depth, key=lambda table: depth[table])
+
+
+# ------------------------------------------------------------------------------------------------------------- the time
+
+
+def moment(option: str, text: str, *, end: bool = False) -> dt.datetime:
+    """Read a day or a time in UTC: `2025-10-31`, `2025-10-31T14:05`; with `end`, a bare day means its last moment.
+
+    Raises UsageError naming the option.
+    """
+    try:
+        day = days.parse(text[:10])
+        rest = text[10:].strip().removeprefix("T").removesuffix("Z")
+        time = dt.time.fromisoformat(rest) if rest else dt.time.max if end else dt.time.min
+    except ValueError:
+        raise UsageError(
+            f"{option}: '{text}' is no time: write it in UTC like 2025-10-31 or 2025-10-31T14:05"
+        ) from None
+    if time.tzinfo is not None:
+        raise UsageError(f"{option}: '{text}' has a zone: write the time in UTC, like 2025-10-31T14:05")
+    return dt.datetime.combine(day, time)
+
+
+# ------------------------------------------------------------------------------------------------------------- in words
+
+
+def total(counts: Mapping[str, Mapping[str, int]]) -> int:
+    """Return how many rows a change set wrote."""
+    return sum(sum(kinds.values()) for kinds in counts.values())
+
+
+def in_words(counts: Mapping[str, Mapping[str, int]], verbs: Mapping[str, str] = WRITTEN) -> str:
+    """Write `{"Lead": {"insert": 9998}}` as "9,998 Lead inserted"."""
+    return ", ".join(
+        f"{count:,} {table} {verbs[kind]}" for table, kinds in counts.items() for kind, count in kinds.items() if count
+    )
+
+
+def why(reason: str | None, detail: Mapping[str, Any], writer: str | None) -> str:
+    """Say why a row was not taken back; `writer` is the later change set that is behind it, None when ibctl was not."""
+    by = f"by {writer}" if writer else "outside ibctl"
+    match reason:
+        case "edited":
+            return f"edited since {by}{_at(detail) if writer is None else ''}"
+        case "deleted" | "recreated":
+            return f"{'deleted' if reason == 'deleted' else 'made again'} since {by}"
+        case "undone":
+            return f"taken back already {by}"
+        case "same":
+            return "is as it was before already"
+        case "counted":
+            return f"counted in the commission of {detail['ib']} for {detail['month']}, which is {detail['status']}"
+        case "sealed":
+            return f"the commission of {detail['ib']} for {detail['month']} is {detail['status']}"
+        case "referenced":
+            return f"{detail['rows']:,} {detail['table']} refer to it: delete or move them first"
+        case "linked":
+            return f"{detail['rows']:,} {detail['table']} refer to it and would lose it"
+        case "no table":
+            return "its table does not exist any more"
+        case "other columns":
+            return f"its table has other columns now ({detail['columns']})"
+        case _:
+            return str(detail["message"])
+
+
+def _at(detail: Mapping[str, Any]) -> str:
+    return f" (updatedAt {detail['updatedAt']})" if detail.get("updatedAt") else ""
+
+
+def columns_changed(then: Collection[str], now: Collection[str]) -> str | None:
+    """Say how a table's columns differ from those of a recorded image; None when they do not."""
+    parts = [
+        f"{label} {', '.join(sorted(names))}"
+        for label, names in (("new:", set(now) - set(then)), ("gone:", set(then) - set(now)))
+        if names
+    ]
+    return "; ".join(parts) or None
+
+
+def refusal(state: str, message: str, detail: str | None) -> str:
+    """Put the database's refusal into words.
+
+    `detail` is only used where it names a key: for other errors it may show the whole row, secrets included.
+    """
+    if state == "23505" and detail:
+        return f"another row has what must be unique: {detail}"
+    if state == "23503" and detail:
+        return f"a row that belongs to it is missing, or still refers to it: {detail}"
+    return f"the database refuses: {message}"

@@ -1,0 +1,332 @@
+"""The statements of an undo: over sets, never a row at a time, so that a million rows never pass through Python.
+
+`undo_row` is the working list: one line for each row that the change set wrote, with the net effect in view. Its
+`operation` is what takes that effect back, its `state` where the row stands:
+
+    ready    to be taken back, and in the end: taken back
+    held     left out of the present round
+    kept, blocked, failed    not taken back; `reason`, `by` (a later change set) and `detail` say why
+
+Names of tables and columns come from the catalog, quoted by PostgreSQL; every value is bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that can be written; `name` is quoted."""
+
+    name: str
+    is_json: bool
+    required: bool
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key of another table to this one's id; all names but `table` are quoted."""
+
+    table: str
+    relation: str
+    column: str
+    # RESTRICT or NO ACTION: the database refuses. Otherwise it would change or delete the referring row.
+    refuses: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is in the database now; `relation` is its quoted name with its schema."""
+
+    name: str
+    relation: str
+    columns: tuple[Column, ...]
+    references: tuple[Reference, ...]
+
+
+CREATE = sa.text(
+    """
+    CREATE TEMP TABLE undo_row ON COMMIT DROP AS
+    SELECT row_number() OVER () AS number, n.*, CAST('kept' AS text) AS state, CAST(NULL AS text) AS reason,
+      CAST(NULL AS bigint) AS by, CAST(NULL AS jsonb) AS detail
+    FROM (
+      SELECT table_name, row_id, first_step, last_step,
+        CASE WHEN inserted THEN 'delete' WHEN deleted THEN 'insert' ELSE 'update' END AS operation
+      FROM (
+        SELECT "tableName" AS table_name, "rowId" AS row_id, min(step) AS first_step, max(step) AS last_step,
+          min(step) IS NOT DISTINCT FROM min(step) FILTER (WHERE "before" IS NULL) AS inserted,
+          max(step) IS NOT DISTINCT FROM max(step) FILTER (WHERE "after" IS NULL) AS deleted
+        FROM ibctl.change WHERE "changeSetId" = :id GROUP BY 1, 2
+      ) s
+      WHERE NOT (inserted AND deleted)
+      ORDER BY table_name, row_id COLLATE "C"
+    ) n
+    """
+)
+ANALYZE = sa.text("ANALYZE pg_temp.undo_row")
+# For the halving of what the database refuses. Made once the rows have found their places.
+INDEX = sa.text("CREATE UNIQUE INDEX ON pg_temp.undo_row (number)")
+# Statistics about a change set that has just been written are stale or missing, and a nested loop over 100,000 rows
+# that were taken for one never ends.
+LARGE = 5000
+PLAN_FOR_MANY = sa.text(
+    """
+    SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true),
+      set_config('jit', 'off', true)
+    """
+)
+
+_FIRST = """c."changeSetId" = :id AND c.step = r.first_step AND c."tableName" = r.table_name AND c."rowId" = r.row_id"""
+_LAST = _FIRST.replace("first_step", "last_step")
+
+# Written more than once, and in the end as it was.
+ANY_TWICE = sa.text("SELECT EXISTS (SELECT FROM pg_temp.undo_row WHERE first_step < last_step)")
+DROP_UNCHANGED = sa.text(
+    f"""
+    DELETE FROM pg_temp.undo_row r USING ibctl.change c, ibctl.change l
+    WHERE r.operation = 'update' AND r.first_step < r.last_step AND {_FIRST} AND {_LAST.replace("c.", "l.")}
+      AND c."before" = l."after"
+    """
+)
+
+# ---------------------------------------------------------------------------------------------------------- the catalog
+
+# A table with what its columns were when the change set was written, and what they are now; relation NULL: it is gone.
+TABLES = sa.text(
+    """
+    SELECT t.table_name, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS relation, i.names AS then,
+      array_agg(a.attname::text) FILTER (WHERE a.attname IS NOT NULL) AS now,
+      coalesce(jsonb_agg(jsonb_build_object('name', quote_ident(a.attname), 'is_json', a.atttypid = 'jsonb'::regtype,
+        'required', a.attnotnull) ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''), '[]') AS columns
+    FROM (SELECT table_name, min(number) AS number FROM pg_temp.undo_row GROUP BY 1) t
+    JOIN pg_temp.undo_row r USING (number)
+    CROSS JOIN LATERAL (
+      SELECT array_agg(k) AS names FROM ibctl.change c, jsonb_object_keys(coalesce(c."before", c."after")) k
+      WHERE c."changeSetId" = :id AND c.step = r.first_step AND c."tableName" = r.table_name AND c."rowId" = r.row_id
+    ) i
+    LEFT JOIN (pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace)
+      ON c.relname = t.table_name AND c.relkind IN ('r', 'p')
+      AND n.nspname = CASE WHEN t.table_name = ANY(:captured) THEN 'ibctl' ELSE current_schema() END
+    LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    GROUP BY 1, 2, 3
+    """
+)
+# Foreign keys of one column to the `id` of a table of the list. Others are left to the database itself.
+REFERENCES = sa.text(
+    """
+    SELECT p.relname AS parent, c.relname AS child, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS relation,
+      quote_ident(a.attname) AS column, k.confdeltype IN ('a', 'r') AS refuses
+    FROM pg_constraint k
+    JOIN pg_class p ON p.oid = k.confrelid JOIN pg_class c ON c.oid = k.conrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+    JOIN pg_attribute i ON i.attrelid = p.oid AND i.attnum = k.confkey[1] AND i.attname = 'id'
+    WHERE k.contype = 'f' AND cardinality(k.conkey) = 1 AND k.confrelid = ANY(CAST(:relations AS regclass[]))
+      AND has_table_privilege(c.oid, 'SELECT')
+    ORDER BY 1, 2, 4
+    """
+)
+FAIL_TABLE = sa.text(
+    """
+    UPDATE pg_temp.undo_row SET state = 'failed', reason = :reason, detail = CAST(:detail AS jsonb)
+    WHERE table_name = :table
+    """
+)
+
+# ------------------------------------------------------------------------------------------------- what can be reversed
+
+
+def compare(table: Table) -> list[sa.TextClause]:
+    """Return what marks the rows `ready` that are still as the change set left them, and locks them until the end."""
+    # Locked before they are looked at: what is compared here is what will be written over.
+    lock = f"""
+      SELECT count(*) FROM (
+        SELECT FROM {table.relation} cur
+        WHERE cur.id IN (SELECT row_id FROM pg_temp.undo_row WHERE table_name = :table) FOR UPDATE
+      ) locked
+    """
+    same = f"""
+      UPDATE pg_temp.undo_row r SET state = 'ready' FROM {table.relation} cur, ibctl.change c
+      WHERE r.table_name = :table AND cur.id = r.row_id AND {_LAST}
+        -- IS TRUE, or the planner takes it for a key to hash by.
+        AND (c."after" = to_jsonb(cur)) IS TRUE
+    """
+    still_gone = f"""
+      UPDATE pg_temp.undo_row r SET state = 'ready' WHERE r.table_name = :table AND r.operation = 'insert'
+        AND NOT EXISTS (SELECT FROM {table.relation} cur WHERE cur.id = r.row_id)
+    """
+    return [sa.text(lock), sa.text(same), sa.text(still_gone)]
+
+
+def explain_kept(table: Table) -> sa.TextClause:
+    """Return what gives each row that is not as the change set left it its reason, and the change set behind it.
+
+    That is the last one that wrote the row, where the row is still as that one left it; else it was not ibctl.
+    """
+    return sa.text(
+        f"""
+        UPDATE pg_temp.undo_row r SET by = x.by, detail = jsonb_build_object('updatedAt', x.image->>'updatedAt'),
+          reason = CASE
+            WHEN x.image IS NOT DISTINCT FROM x."before" AND x.by_undo THEN 'undone'
+            WHEN x.image IS NULL THEN 'deleted'
+            WHEN r.operation = 'insert' THEN 'recreated'
+            WHEN x.image = x."before" THEN 'same'
+            ELSE 'edited' END
+        FROM (
+          SELECT r.number, c."before", now.image, CASE WHEN seen THEN l.by END AS by,
+            coalesce(seen AND l.undoes IS NOT NULL, false) AS by_undo
+          FROM pg_temp.undo_row r
+          JOIN ibctl.change c ON {_FIRST}
+          LEFT JOIN (SELECT cur.id, to_jsonb(cur) AS image FROM {table.relation} cur) now ON now.id = r.row_id
+          LEFT JOIN LATERAL (
+            SELECT later."changeSetId" AS by, later."after", s.undoes
+            FROM ibctl.change later JOIN ibctl.change_set s ON s.id = later."changeSetId"
+            WHERE later."rowId" = r.row_id AND later."tableName" = r.table_name AND later."changeSetId" > :id
+            ORDER BY later."changeSetId" DESC, later.step DESC LIMIT 1
+          ) l ON true
+          CROSS JOIN LATERAL (SELECT l.by IS NOT NULL AND l."after" IS NOT DISTINCT FROM now.image AS seen) q
+          WHERE r.table_name = :table AND r.state = 'kept'
+        ) x
+        WHERE x.number = r.number
+        """
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ reversing
+
+_GROUP = """r.table_name = :table AND r.operation = :operation AND r.state = :state"""
+_RANGE = f"{_GROUP} AND r.number BETWEEN :low AND :high"
+# Rows that another attempt may free, by their reasons.
+_STUCK = "r.state = 'failed' AND r.reason = ANY(:reasons)"
+_STEP = f"{_STUCK} AND r.table_name = :table"
+
+GROUP_SPAN = sa.text(f"SELECT min(r.number), max(r.number) FROM pg_temp.undo_row r WHERE {_GROUP}")
+# The steps that made what is stuck, the last first; what takes each of them back.
+STEPS = sa.text(
+    f"""
+    SELECT DISTINCT c.step, c."tableName" AS table,
+      CASE WHEN c."before" IS NULL THEN 'delete' WHEN c."after" IS NULL THEN 'insert' ELSE 'update' END AS operation
+    FROM pg_temp.undo_row r JOIN ibctl.change c
+      ON c."changeSetId" = :id AND c."tableName" = r.table_name AND c."rowId" = r.row_id
+    WHERE {_STUCK} ORDER BY 1 DESC
+    """
+)
+MARK_REFUSED = sa.text(
+    f"""
+    UPDATE pg_temp.undo_row r SET state = 'failed', reason = 'refused', by = NULL, detail = CAST(:detail AS jsonb)
+    WHERE {_RANGE}
+    """
+)
+MARK_DONE = sa.text(
+    f"UPDATE pg_temp.undo_row r SET state = 'ready', reason = NULL, by = NULL, detail = NULL WHERE {_RANGE}"
+)
+MARK_REPLAYED = sa.text(
+    f"UPDATE pg_temp.undo_row r SET state = 'ready', reason = NULL, by = NULL, detail = NULL WHERE {_STUCK}"
+)
+COUNT_STUCK = sa.text(f"SELECT count(*) FROM pg_temp.undo_row r WHERE {_STUCK}")
+RELEASE_HELD = sa.text("UPDATE pg_temp.undo_row SET state = 'failed' WHERE state = 'held'")
+KEEP_LINKED = sa.text("UPDATE pg_temp.undo_row SET state = 'kept' WHERE state = 'failed' AND reason = 'linked'")
+
+
+def reverse(table: Table, operation: str) -> sa.TextClause:
+    """Return what takes back the net effect on the rows of a group whose numbers lie in a range."""
+    # A new row is deleted whatever it held.
+    image = "" if operation == "delete" else f"JOIN ibctl.change c ON {_FIRST}"
+    return _reverse(table, operation, image, _RANGE)
+
+
+def reverse_step(table: Table, operation: str) -> sa.TextClause:
+    """Return what takes back one step of the change set on those rows that are stuck so far."""
+    return _reverse(table, operation, f"JOIN ibctl.change c ON {_FIRST.replace('r.first_step', ':step')}", _STEP)
+
+
+def _reverse(table: Table, operation: str, image: str, where: str) -> sa.TextClause:
+    source = f"pg_temp.undo_row r {image}"
+    populated = f'{source} CROSS JOIN LATERAL jsonb_populate_record(NULL\\:\\:{table.relation}, c."before") b'
+    if operation == "delete":
+        return sa.text(f"DELETE FROM {table.relation} cur USING {source} WHERE {where} AND cur.id = r.row_id")
+    if operation == "insert":
+        names = ", ".join(column.name for column in table.columns)
+        values = ", ".join(map(_value, table.columns))
+        return sa.text(f"INSERT INTO {table.relation} ({names}) SELECT {values} FROM {populated} WHERE {where}")
+    settings = ", ".join(f"{column.name} = {_old_value(column)}" for column in table.columns)
+    return sa.text(f"UPDATE {table.relation} cur SET {settings} FROM {populated} WHERE {where} AND cur.id = r.row_id")
+
+
+def _value(column: Column) -> str:
+    # An image cannot tell SQL NULL from jsonb null; where NULL is forbidden it was the other one.
+    return f"coalesce(b.{column.name}, 'null')" if column.is_json and column.required else f"b.{column.name}"
+
+
+def _old_value(column: Column) -> str:
+    if not column.is_json:
+        return f"b.{column.name}"
+    same = f"coalesce(to_jsonb(b.{column.name}), 'null') = coalesce(cur.{column.name}, 'null')"
+    return f"CASE WHEN {same} THEN cur.{column.name} ELSE {_value(column)} END"
+
+
+def hold(reference: Reference) -> sa.TextClause:
+    """Return what holds back the rows of a group of deletions that rows of another table refer to."""
+    return sa.text(
+        f"""
+        UPDATE pg_temp.undo_row r SET state = 'held', reason = :reason, by = NULL, detail = x.detail
+        FROM (
+          SELECT child.{reference.column} AS id,
+            jsonb_build_object('rows', count(*), 'table', CAST(:child AS text)) AS detail
+          FROM {reference.relation} child
+          WHERE child.{reference.column} IN (SELECT r.row_id FROM pg_temp.undo_row r WHERE {_GROUP}) GROUP BY 1
+        ) x
+        WHERE {_GROUP} AND x.id = r.row_id
+        """
+    )
+
+
+def linked(reference: Reference) -> sa.TextClause:
+    """Return what counts the rows of another table that would change if a step's new rows were deleted."""
+    return sa.text(
+        f"""
+        SELECT count(*) FROM {reference.relation} child WHERE child.{reference.column} IN (
+          SELECT r.row_id FROM pg_temp.undo_row r
+          JOIN ibctl.change c ON {_FIRST.replace("r.first_step", ":step")} WHERE {_STEP})
+        """
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------- outcome
+
+OUTCOME = sa.text(
+    """
+    SELECT state, reason, table_name, operation, count(*) AS rows FROM pg_temp.undo_row GROUP BY 1, 2, 3, 4
+    ORDER BY table_name, operation
+    """
+)
+UNDONE_BY = sa.text(
+    """
+    SELECT s.id, s.actor, s.command FROM ibctl.change_set s
+    WHERE s.id = (SELECT max(by) FROM pg_temp.undo_row WHERE reason = 'undone')
+    """
+)
+ROWS = sa.text(
+    """
+    SELECT CASE r.state WHEN 'ready' THEN 'reversed' ELSE r.state END AS result, r.table_name AS table, r.row_id AS id,
+      r.operation, r.reason, r.detail, s.id AS by, s.actor, s.command
+    FROM pg_temp.undo_row r LEFT JOIN ibctl.change_set s ON s.id = r.by
+    WHERE :all OR r.state <> 'ready'
+    ORDER BY array_position(ARRAY['failed', 'blocked', 'kept', 'ready'], r.state), r.number
+    LIMIT CAST(:limit AS bigint)
+    """
+)
+
+
+def escaped(identifier: str) -> str:
+    """Return a quoted identifier as SQLAlchemy's `text` takes it."""
+    return identifier.replace(":", "\\:")
+
+
+def columns_of(rows: Sequence[dict[str, object]]) -> tuple[Column, ...]:
+    """Return the columns that `TABLES` found."""
+    return tuple(Column(escaped(str(row["name"])), bool(row["is_json"]), bool(row["required"])) for row in rows)

@@ -1,0 +1,200 @@
+"""`ibctl demo`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ibctl import db, errors, output, resources
+from ibctl.admin.demo import service
+from ibctl.errors import IbctlError, UsageError
+
+app = typer.Typer(add_completion=False)
+
+MONTH = "2025-10"
+WIDTH = 78
+MEANINGS = {3: "the request could not be carried out", errors.PARTIAL: "done in part"}
+# A pipe that was closed (`ibctl demo | head`) and Ctrl-C end the demo, too.
+ENDINGS = (errors.INTERRUPTED, 141)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command as a user would type it, what to look at in what it says, and how it has to end."""
+
+    look: str
+    arguments: list[str]
+    exit_code: int = 0
+
+
+@app.command()
+def demo(
+    ctx: typer.Context,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the server and its data, to play with.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Remove what --keep left, and do nothing else.")] = False,
+) -> None:
+    """See a month from CSV files to commissions, on a server of its own.
+
+    The real commands run on made-up data, one after the other, with a word on what to look at. Your own database and
+    .env file are not touched. Takes some ten seconds.
+    """
+    if keep and reset:
+        raise UsageError("--keep and --reset exclude each other")
+    place = service.demo()
+    if reset:
+        gone = service.remove(place)
+        output.note(f"the demo in {place.folder} has been removed" if gone else "there is no demo to remove")
+        return
+    output.say(f"PostgreSQL starts in {place.folder}; your own database is not touched.")
+    hidden = service.overriding(os.environ)
+    with service.running(place, keep=keep, no_color=bool(ctx.find_root().params.get("no_color"))):
+        _tell(ctx.find_root().command, place)
+    _say_how_to_go_on(place, keep=keep, hidden=hidden)
+
+
+def _tell(root: Any, place: service.Demo) -> None:
+    examples = resources.examples_dir()
+    # What a terminal shows in one stream is one stream in a file, too.
+    with redirect_stderr(sys.stdout):
+        for number, step in enumerate(_steps(examples, place), start=1):
+            _run(root, number, step)
+
+
+def _run(root: Any, number: int, step: Step) -> None:
+    output.say("")
+    output.heading(f"{number}. {step.look}")
+    for line in _command_line(["ibctl", *step.arguments]):
+        output.say(line)
+    sys.stdout.flush()
+    try:
+        root.main(args=step.arguments, prog_name="ibctl")
+        code: Any = 0
+    except SystemExit as exc:
+        code = exc.code or 0
+    sys.stdout.flush()
+    if code in ENDINGS:
+        raise typer.Exit(code)
+    if code != step.exit_code:
+        raise IbctlError(
+            f"the demo failed: `{shlex.join(['ibctl', *step.arguments])}` ended with exit code {code}, "
+            f"not with {step.exit_code}"
+        )
+    if code:
+        output.say(f"[exit code {code}: {MEANINGS[code]}]")
+
+
+def _command_line(words: list[str]) -> Iterator[str]:
+    """Write a command as it can be pasted into a shell, over several lines where one is too long."""
+    line = "$"
+    for word in map(shlex.quote, words):
+        if len(line) + len(word) + 3 > WIDTH and line.strip():
+            yield f"{line} \\"
+            line = "   "
+        line += f" {word}"
+    yield line
+
+
+def _shown(path: Path) -> str:
+    """Return a path as short as it works from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _say_how_to_go_on(place: service.Demo, *, keep: bool, hidden: list[str]) -> None:
+    output.say("")
+    if not keep:
+        output.say("The server has been stopped and its folder removed; `ibctl demo --keep` leaves both.")
+        return
+    output.heading("The server stays, to play with:")
+    # The environment wins over an env file.
+    unset = "".join(f"-u {name} " for name in hidden)
+    prefix = f"env {unset}" if unset else ""
+    output.say(f"  {prefix}ibctl --env-file {shlex.quote(str(place.env_file))} leads list")
+    output.say("  ibctl demo --reset    removes it")
+
+
+# ------------------------------------------------------------------------------------------------------------ the story
+
+
+def _steps(examples: Path, place: service.Demo) -> Iterator[Step]:
+    """Yield the steps; each begins when the one before has ended, and may name what that one wrote."""
+    yield Step("An empty database gets the platform's tables, and ibctl's own schema.", ["db", "upgrade"])
+    users, accounts = service.put_platform(examples)
+    output.say(f"(The web application would have made {users} IBs and {accounts} ad accounts by now: written by SQL.)")
+    yield Step("These are the IBs.", ["users", "list", "--limit", "5"])
+    yield from _imports(examples, place)
+    yield from _month(examples, place)
+    yield from _correction()
+
+
+def _imports(examples: Path, place: service.Demo) -> Iterator[Step]:
+    leads = _shown(examples / "leads.csv")
+    yield Step(
+        "Leads from a file: the good rows are in, each bad one is refused with a reason.",
+        ["leads", "import", leads, "--rejects", _shown(place.files / "leads.rejects.csv")],
+        errors.PARTIAL,
+    )
+    yield Step(
+        "The same file again: nothing is written twice.",
+        ["leads", "import", leads],
+    )
+    yield Step(
+        "A partner's file, with other words and dates; a dry run shows what it would do.",
+        [
+            "leads", "import", _shown(examples / "leads-partner.csv"), "--source", "webinar", "--dry-run",
+            "--rejects", _shown(place.files / "partner.rejects.csv"),
+        ],
+        errors.PARTIAL,
+    )  # fmt: skip
+    yield Step(
+        "What the ad accounts spent, day by day.",
+        [
+            "ads", "spend", "import", _shown(examples / "spend.csv"), "--rejects",
+            _shown(place.files / "spend.rejects.csv"),
+        ],
+        errors.PARTIAL,
+    )  # fmt: skip
+
+
+def _month(examples: Path, place: service.Demo) -> Iterator[Step]:
+    run = ["commissions", "run", "--month", MONTH]
+    yield Step(
+        "The month's commissions: some spend is in EUR and JPY, no rate is guessed.", run, errors.RequestError.exit_code
+    )
+    yield Step("So the rates come first.", ["commissions", "rates", "import", _shown(examples / "rates.csv")])
+    yield Step("Now the month can be calculated.", run)
+    yield Step("What is to be paid, the highest first.", ["commissions", "list", "--month", MONTH, "--limit", "8"])
+    yield Step(
+        "Why one IB gets what it gets: each lead and each day of spend, to the cent.",
+        ["commissions", "explain", service.SMALL_IB, MONTH],
+    )
+    yield Step(
+        "The whole month for the accountant, every column.",
+        ["commissions", "export", "--month", MONTH, "--output", _shown(place.files / f"{MONTH}.csv")],
+    )
+
+
+def _correction() -> Iterator[Step]:
+    run = ["commissions", "run", "--month", MONTH]
+    with db.reading() as session:
+        lead = service.lead_to_correct(session, service.SMALL_IB)
+    yield Step(
+        "A broker takes back a part of what it paid for a lead.",
+        ["leads", "edit", lead, "--cpa-earned", "250", "--reason", "broker's statement of 3 November"],
+    )
+    with db.reading() as session:
+        correction = service.newest_change_set(session)
+    yield Step("The month again: one commission is updated, the others are as they were.", run)
+    yield Step("Everything that was written so far: who, when, with which command, why.", ["audit", "list"])
+    yield Step(
+        "The statement was wrong. Whatever one command wrote can be taken back.", ["undo", str(correction), "--yes"]
+    )
+    yield Step("The month once more: the total is what it was in the beginning.", run)

@@ -1,0 +1,164 @@
+"""The checks of `ibctl doctor`. Each answers by itself: one that fails does not keep the next from being made."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import sqlalchemy as sa
+
+from ibctl import __version__, clock, config, crypto, db
+from ibctl.admin.database import comparison, schema
+from ibctl.admin.secrets import service as secrets
+from ibctl.errors import IbctlError
+
+# A clock that is off by more puts leads into the wrong day long before anybody notices.
+CLOCK_TOLERANCE = timedelta(seconds=30)
+OLDEST_SERVER = 12
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the check-up. `remedy` says what to do, where something is wrong."""
+
+    check: str
+    state: Literal["ok", "warning", "problem"]
+    value: str
+    remedy: str | None = None
+
+
+def examine() -> Iterator[Finding]:
+    """Make every check that can be made; what depends on a failed one is left out."""
+    yield Finding("ibctl", "ok", f"{__version__} on Python {sys.version.split()[0]}")
+    try:
+        found = config.inspect()
+    except IbctlError as exc:
+        yield Finding("env file", "problem", str(exc))
+        return
+    yield from map(_setting, found)
+    yield from _env_file()
+    yield from _key()
+    if not any(one.problem for one in found):
+        yield from _database()
+
+
+def _setting(found: config.Found) -> Finding:
+    if found.problem is not None:
+        return Finding(found.name, "problem", found.value or "", found.problem)
+    if found.value is None:
+        return Finding(found.name, "ok", f"not set: {config.SETTINGS[found.name]}")
+    return Finding(found.name, "ok", f"{found.value}, from {found.source}")
+
+
+def _env_file() -> Iterator[Finding]:
+    path = config.settings_file()
+    if path is not None and sys.platform != "win32" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        mode = f"{stat.S_IMODE(path.stat().st_mode):03o}"
+        yield Finding("env file", "warning", f"{path} can be read by others (mode {mode})", f"chmod 600 {path}")
+
+
+def _key() -> Iterator[Finding]:
+    try:
+        crypto.key_bytes(config.encryption_key())
+    except IbctlError as exc:
+        # Only what is encrypted needs the key, so a platform without secrets works without one.
+        state: Literal["warning", "problem"] = "problem" if config.encryption_key() else "warning"
+        yield Finding("encryption key", state, "unusable", str(exc))
+
+
+def _database() -> Iterator[Finding]:
+    settings = config.settings()
+    if settings.database is None:
+        yield Finding("database", "ok", f"no DATABASE_URL: the embedded server in {settings.data_dir / 'postgres'}")
+    else:
+        if settings.database.ignored:
+            yield Finding("DATABASE_URL", "ok", f"Prisma's own, left out: {', '.join(settings.database.ignored)}")
+        if settings.database.pgbouncer and settings.direct is None:
+            yield Finding(
+                "DIRECT_URL", "warning", "not set, and DATABASE_URL goes through a pooler (pgbouncer=true)",
+                "set DIRECT_URL to the server itself, for `ibctl db upgrade`",
+            )  # fmt: skip
+    for direct in (False, True) if settings.direct is not None else (False,):
+        yield from _connection(direct=direct)
+
+
+def _connection(*, direct: bool) -> Iterator[Finding]:
+    name = "DIRECT_URL answers" if direct else "database answers"
+    try:
+        with db.translated(), db.engine(direct=direct).connect() as connection:
+            yield Finding(name, "ok", _server(connection))
+            connection.rollback()
+            if not direct:
+                yield from _ready(connection)
+    except IbctlError as exc:
+        yield Finding(name, "problem", "no", str(exc))
+
+
+def _server(connection: sa.Connection) -> str:
+    query = "SELECT current_setting('server_version'), current_database(), current_user"
+    version, database, user = connection.execute(sa.text(query)).one()
+    return f"PostgreSQL {version}, database {database} as {user}"
+
+
+def _ready(connection: sa.Connection) -> Iterator[Finding]:
+    checks: tuple[Callable[[sa.Connection], Iterator[Finding]], ...] = (_age, _clock, _models, _secrets)
+    for check in checks:
+        try:
+            with db.translated():
+                connection.execute(sa.text("SELECT set_config('search_path', :path, true)"), {"path": db.search_path()})
+                yield from check(connection)
+        except IbctlError as exc:
+            yield Finding(check.__name__.strip("_"), "problem", "cannot be checked", str(exc))
+        connection.rollback()
+
+
+def _age(connection: sa.Connection) -> Iterator[Finding]:
+    version = connection.execute(sa.text("SELECT current_setting('server_version_num')::int / 10000")).scalar_one()
+    if version < OLDEST_SERVER:
+        yield Finding("server version", "problem", str(version), f"PostgreSQL {OLDEST_SERVER} or newer is needed")
+
+
+def _clock(connection: sa.Connection) -> Iterator[Finding]:
+    there = connection.execute(sa.text("SELECT clock_timestamp() AT TIME ZONE 'UTC'")).scalar_one()
+    off = abs(there - clock.now())
+    state: Literal["ok", "warning"] = "ok" if off < CLOCK_TOLERANCE else "warning"
+    remedy = None if state == "ok" else "set the clock of this machine or of the server (NTP)"
+    yield Finding("clocks", state, f"{off.total_seconds():.1f} s apart", remedy)
+
+
+def _models(connection: sa.Connection) -> Iterator[Finding]:
+    if not schema.is_current(connection):
+        yield Finding("schema", "problem", "not prepared for this version of ibctl", "run `ibctl db upgrade`")
+        return
+    found = comparison.differences(connection, platform_schema=db.address().schema)
+    errors = [one for one in found if one.severity == "error"]
+    if errors:
+        yield Finding("schema", "problem", f"{len(errors)} difference(s) that matter", "`ibctl db check` names them")
+    else:
+        yield Finding("schema", "ok", "as ibctl expects")
+
+
+def _secrets(connection: sa.Connection) -> Iterator[Finding]:
+    """Try the key on one value of each encrypted field; all of them is `ibctl secrets check`."""
+    columns = secrets.encrypted_columns()
+    samples = (connection.execute(sa.select(one).where(one.is_not(None)).limit(1)).scalar() for one in columns)
+    stored = [sealed.text for sealed in samples if sealed is not None]
+    if not stored:
+        return
+    failed = 0
+    for text in stored:
+        try:
+            crypto.decrypt(text, config.settings().encryption_key or "")
+        except crypto.SecretError:
+            failed += 1
+    if failed:
+        yield Finding(
+            "encryption key", "problem", f"{failed} of {len(stored)} sampled secrets do not decrypt with it",
+            "use the web application's ENCRYPTION_KEY; `ibctl secrets check` lists every such value",
+        )  # fmt: skip
+    else:
+        yield Finding("encryption key", "ok", f"decrypts {len(stored)} sampled secret(s)")

@@ -1,0 +1,145 @@
+"""`ibctl ads`: what the ad accounts spent."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ibctl import csvfile, days, db, imports, output
+from ibctl.ads import service
+from ibctl.output import Column
+from ibctl.users import completion
+
+app = typer.Typer(no_args_is_help=True, help="Ad spend by account and day.")
+spend = typer.Typer(no_args_is_help=True, help="What each ad account spent on each day.")
+app.add_typer(spend, name="spend")
+
+COLUMNS = [
+    Column("id", brief=False),
+    Column("date", "date"),
+    Column("userId", brief=False),
+    Column("email"),
+    Column("adAccountId", brief=False),
+    Column("adAccountName"),
+    Column("dailySpend", "money"),
+    Column("currency", "flag"),
+    Column("impressions", "number", brief=False),
+    Column("clicks", "number", brief=False),
+    Column("leads", "number"),
+    Column("conversions", "number", brief=False),
+    Column("ctr", "rate", brief=False),
+    Column("cpc", "money", brief=False),
+    Column("cpl", "money", brief=False),
+    Column("cumulativeSpend", "money", brief=False),
+    Column("cumulativeLeads", "number", brief=False),
+    Column("createdAt", "time", brief=False),
+    Column("updatedAt", "time", brief=False),
+]
+
+AccountOption = Annotated[str | None, typer.Option(help="Only this ad account: its id, act_…, or name.")]
+IbOption = Annotated[str | None, typer.Option(help="Only this IB: email or id.", autocompletion=completion.ibs)]
+MonthOption = Annotated[str | None, typer.Option(help="Only this month, like 2025-10.")]
+FromOption = Annotated[str | None, typer.Option("--from", help="From this day on, like 2025-10-01.")]
+ToOption = Annotated[str | None, typer.Option("--to", help="Up to this day, and on it.")]
+
+
+@spend.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A CSV file, your own or exported from Facebook.", show_default=False)],
+    rejects: Annotated[
+        Path | None, typer.Option(help="Where refused rows go; default: FILE.rejects.csv.", show_default=False)
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="The file's encoding, where it is not UTF-8.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="What separates cells, where it is unclear.")] = None,
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    _yes: output.YesOption = False,
+) -> None:
+    """Import daily ad spend from a CSV file.
+
+    It needs the account (its id, act_…, or name), the day, and the amount
+    spent in the account's currency. Impressions, clicks, leads and
+    conversions are taken where the file has them; an empty cell is 0. An
+    export from Facebook that is broken down by day will do as it is.
+
+    A day that is stored already is updated; one that says the same is left
+    alone, so a file can be imported again. Rows that cannot be taken go to
+    a file of their own, to mend and import.
+
+    Example: ibctl ads spend import october.csv --dry-run
+    """
+    with ExitStack() as stack:
+        source = stack.enter_context(csvfile.open_csv(file, encoding=encoding, delimiter=delimiter))
+        refused = stack.enter_context(csvfile.RejectFile(rejects or csvfile.rejects_path(file), source))
+        report = stack.enter_context(output.progress(f"Reading {file.name}", source.size))
+        session = stack.enter_context(db.transaction(dry_run=dry_run, reason=reason))
+        result = service.import_spend(session, source, refused, on_bytes=report)
+    if result.rows:
+        session.written.announce(_summary(result))
+    _tell_consequences(result)
+    imports.finish(refused, result.rows)
+
+
+def _summary(result: service.SpendImport) -> str:
+    counts = {"added": result.added, "changed": result.changed, "unchanged": result.unchanged}
+    days = "spend days " + ", ".join(f"{word}: {count:,}" for word, count in counts.items())
+    return f"{days}; other days with new running totals: {result.rederived:,}" if result.rederived else days
+
+
+def _tell_consequences(result: service.SpendImport) -> None:
+    for month in result.settled:
+        output.warn(
+            f"{month.month} is {month.status} for {output.some(month.ibs)}: those commissions stay as they are, "
+            f"though this month's spend has changed (days: {month.days:,})"
+        )
+    if result.of_former_owners:
+        output.note(
+            "days that stay with the IB they were booked for, though the account now belongs to another: "
+            f"{result.of_former_owners:,}"
+        )
+
+
+@spend.command("list")
+def list_(
+    account: AccountOption = None,
+    ib: IbOption = None,
+    month: MonthOption = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    limit: output.LimitOption = 50,
+    format: output.FormatOption = output.Format.table,
+    output_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """List spend by account and day, newest first.
+
+    Example: ibctl ads spend list --ib anna@example.com --month 2025-10
+    """
+    which = service.Filter(account, ib, *days.span(month, since, until))
+    with db.reading() as session:
+        rows, total = service.listing(session, which, limit=limit)
+    output.show(rows, COLUMNS, output.Listing(format, output_file, columns))
+    output.cut_note(len(rows), limit, total, "spend days")
+
+
+@spend.command()
+def export(
+    account: AccountOption = None,
+    ib: IbOption = None,
+    month: MonthOption = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    format: output.FormatOption = output.Format.csv,
+    output_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """Write all spend days with all columns, as CSV that can be imported.
+
+    Example: ibctl ads spend export --month 2025-10 --output october.csv
+    """
+    which = service.Filter(account, ib, *days.span(month, since, until))
+    with db.reading() as session:
+        output.show(service.export(session, which), COLUMNS, output.Listing(format, output_file, columns))

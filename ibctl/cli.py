@@ -1,0 +1,107 @@
+"""The root command: groups mounted lazily, global options, and the one place where a failure becomes an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from ibctl import __version__, config, output
+from ibctl.errors import INTERRUPTED, IbctlError
+
+# name: (where its Typer app is, its line in `ibctl --help`). A group's module is imported when the group is called, so
+# that help, version and completion stay fast.
+GROUPS: dict[str, tuple[str, str]] = {
+    "leads": ("ibctl.leads.commands:app", "Leads: import, look at, assign and export them."),
+    "ads": ("ibctl.ads.commands:app", "Ad spend by account and day."),
+    "commissions": ("ibctl.commissions.commands:app", "What each IB earned in a month, and why."),
+    "users": ("ibctl.users.commands:app", "IBs and administrators: accounts, roles, passwords."),
+    "db": ("ibctl.admin.database.commands:app", "The database: embedded server, migrations, checks."),
+    "secrets": ("ibctl.admin.secrets.commands:app", "The encryption key and the fields under it."),
+    "audit": ("ibctl.admin.audit.commands:app", "Who changed what, when and why."),
+    "undo": ("ibctl.admin.audit.commands:undo_app", "Take back everything that one command wrote."),
+    "doctor": ("ibctl.admin.doctor.commands:app", "Check the settings and the database, and say how to mend them."),
+    "demo": ("ibctl.admin.demo.commands:app", "See a month from CSV files to commissions, on a server of its own."),
+}
+# The exit code of a process that a closed pipe ended (128 + SIGPIPE), as shells expect of `ibctl leads list | head`.
+CLOSED_PIPE = 141
+
+
+class RootGroup(TyperGroup):
+    """`ibctl` itself: loads a group when it is called, and ends every failure with its exit code."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        for name, (_, summary) in GROUPS.items():
+            self.add_command(TyperGroup(name=name, help=summary))
+
+    def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Keep the command line for the audit record, before parsing takes it apart."""
+        config.use_command(args)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Replace the placeholder that `--help` shows by the real group."""
+        name, placeholder, rest = super().resolve_command(ctx, args)
+        return name, _load(name) if name else placeholder, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; end with the documented exit code, without a traceback unless it is a bug."""
+        try:
+            return super().invoke(ctx)
+        except IbctlError as exc:
+            output.error(str(exc))
+            raise typer.Exit(exc.exit_code) from None
+        except (KeyboardInterrupt, typer.Abort, EOFError):
+            output.error("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            _leave_closed_pipe()
+
+
+def _load(name: str) -> Any:
+    module, attribute = GROUPS[name][0].split(":")
+    command = get_command(getattr(importlib.import_module(module), attribute))
+    command.name = name
+    return command
+
+
+def _leave_closed_pipe() -> NoReturn:
+    # Python would complain once more when it flushes stdout at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit(CLOSED_PIPE)
+
+
+app = typer.Typer(cls=RootGroup, no_args_is_help=True, pretty_exceptions_show_locals=False)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ibctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    env_file: Annotated[
+        Path | None, typer.Option(help="Read settings from this file instead of .env.", envvar="IBCTL_ENV_FILE")
+    ] = None,
+    no_color: Annotated[bool, typer.Option("--no-color", help="No colours.", envvar="IBCTL_NO_COLOR")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Administer an IB affiliate platform: leads, ad spend, commissions, and the record of every change."""
+    config.use_env_file(env_file)
+    output.use_color(not no_color)
+
+
+def main() -> None:
+    """Run `ibctl` (the console script)."""
+    app(prog_name="ibctl")

@@ -1,0 +1,94 @@
+"""`ibctl commissions rates`: what other currencies were worth in the base currency."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ibctl import csvfile, days, db, imports, output
+from ibctl.commissions import rates
+from ibctl.output import Column
+
+rates_app = typer.Typer(no_args_is_help=True, help="Exchange rates into the base currency, day by day.")
+
+COLUMNS = [
+    Column("id", brief=False),
+    Column("date", "date"),
+    Column("currency", "flag"),
+    Column("rate", "rate"),
+    Column("baseCurrency", "flag"),
+    Column("source"),
+    Column("createdAt", "time", brief=False),
+]
+
+
+@rates_app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A CSV file: date, currency, rate, source.", show_default=False)],
+    source: Annotated[
+        str | None, typer.Option(help="Who says so, like ECB, where the file does not.", show_default=False)
+    ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Where refused rows go; default: FILE.rejects.csv.", show_default=False)
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="The file's encoding, where it is not UTF-8.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="What separates cells, where it is unclear.")] = None,
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    _yes: output.YesOption = False,
+) -> None:
+    """Import exchange rates from a CSV file.
+
+    A rate says how many units of the base currency one unit of another was
+    worth on a day: EUR 1.0842 where the base is USD. A stored rate is
+    replaced; one that is the same is left alone. Rows that cannot be taken
+    go to a file of their own, to mend and import.
+
+    Example: ibctl commissions rates import rates.csv --source ECB
+    """
+    with (
+        csvfile.open_csv(file, encoding=encoding, delimiter=delimiter) as opened,
+        csvfile.RejectFile(rejects or csvfile.rejects_path(file), opened) as refused,
+        db.transaction(dry_run=dry_run, reason=reason) as session,
+    ):
+        result = rates.import_rates(session, opened, refused, source=source)
+    if result.rows:
+        session.written.announce(
+            f"rates added: {result.added:,}, changed: {result.changed:,}, unchanged: {result.unchanged:,}"
+        )
+    _warn_of_settled(result)
+    imports.finish(refused, result.rows)
+
+
+def _warn_of_settled(result: rates.RatesImport) -> None:
+    for month in result.settled:
+        output.warn(
+            f"{month.month} is {month.status} for {output.some(month.ibs)}: those commissions stay as they are, "
+            f"though rates of {', '.join(month.currencies)} that counted in them have changed"
+        )
+
+
+@rates_app.command("list")
+def list_(
+    currency: Annotated[str | None, typer.Option(help="Only this currency, like EUR.")] = None,
+    month: Annotated[str | None, typer.Option(help="Only this month, like 2025-10.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="From this day on, like 2025-10-01.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Up to this day, and on it.")] = None,
+    limit: output.LimitOption = 50,
+    format: output.FormatOption = output.Format.table,
+    output_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """List exchange rates, newest first.
+
+    With --format csv --limit 0 it writes what can be imported again.
+
+    Example: ibctl commissions rates list --currency EUR --month 2025-10
+    """
+    first, last = days.span(month, since, until)
+    with db.reading() as session:
+        rows, total = rates.listing(session, currency=currency, first=first, last=last, limit=limit)
+    output.show(rows, COLUMNS, output.Listing(format, output_file, columns))
+    output.cut_note(len(rows), limit, total, "rates")

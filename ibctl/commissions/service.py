@@ -1,0 +1,180 @@
+"""Runs a month and reads what is stored. The figures are made in `sql.py`; `explain.py` takes one apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from ibctl import clock, config, db, ids, months, output
+from ibctl.commissions import rules, sql
+from ibctl.errors import RequestError
+from ibctl.models.platform import IbCommission, User
+from ibctl.months import Month
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a month stands after a run; money in the base currency."""
+
+    month: Month
+    created: int
+    updated: int
+    unchanged: int
+    removed: int
+    held: int
+    # PROCESSING and PAID rows, left as they are; `drifted` of them would have other figures today.
+    sealed: int
+    drifted: int
+    total_payout: Decimal
+
+
+def run(session: db.Transaction, month: Month) -> RunResult:
+    """Calculate a month for all IBs and store it, with a snapshot behind each open row.
+
+    A second run at the same time waits for the first. Rows whose figures and inputs have not changed are not written.
+    Raises RequestError when the month has not begun, when a rate is missing, or when an amount in the month is no
+    amount; nothing is written then.
+    """
+    _require_begun(month)
+    db.lock(session, "commissions run")
+    parameters = draft_parameters(month)
+    session.execute(sql.CREATE_DRAFT, parameters)
+    session.execute(sa.text("ANALYZE commission_draft"))
+    _require_sound_inputs(session, month, parameters)
+    return _store(session, month, parameters)
+
+
+def _require_begun(month: Month) -> None:
+    zone = config.settings().timezone
+    if month > months.current(zone):
+        raise RequestError(f"{month} has not begun yet in {zone.key}: there is nothing to calculate")
+
+
+def draft_parameters(month: Month, *, ib: str | None = None) -> dict[str, Any]:
+    """Return the parameters of `sql.DRAFT` for a month under the settings and the plan in force."""
+    settings = config.settings()
+    start, end = month.bounds(settings.timezone)
+    return {
+        "year": month.year,
+        "month": month.month,
+        "from": start,
+        "to": end,
+        "first_day": month.first_day,
+        "next_day": month.next.first_day,
+        "zone": settings.timezone.key,
+        "base": settings.base_currency,
+        "plan": json.dumps({**rules.DEFAULT_PLAN, "rate": str(rules.DEFAULT_RATE)}),
+        "rate": rules.DEFAULT_RATE,
+        "ib": ib,
+    }
+
+
+def empty_inputs(month: Month) -> dict[str, Any]:
+    """Return the inputs of an IB that has nothing in a month, in the shape that `sql.DRAFT` gives them."""
+    parameters = draft_parameters(month)
+    bounds = {name: output.plain(parameters[name]) for name in ("from", "to")}
+    return {"zone": parameters["zone"], **bounds, "baseCurrency": parameters["base"], "leads": [], "spend": []}
+
+
+def _require_sound_inputs(session: Session, month: Month, parameters: Mapping[str, Any]) -> None:
+    bad_leads, bad_days, unrated = session.execute(sql.PROBLEMS).one()
+    if bad_leads:
+        found = session.execute(sql.BAD_LEADS, parameters).all()
+        raise RequestError(
+            f"{bad_leads} qualified lead(s) of {month} have a cpaEarned that is no amount: "
+            + ", ".join(f"{cpa} at lead {lead} of {email}" for lead, email, cpa in found)
+            + ". Correct them with `ibctl leads edit`; nothing was written"
+        )
+    if bad_days:
+        found = session.execute(sql.BAD_DAYS, parameters).all()
+        raise RequestError(
+            f"{bad_days} spend day(s) of {month} have a dailySpend that is no amount: "
+            + ", ".join(f"{amount} at {account} on {day}" for account, day, amount in found)
+            + ". Import them again with `ibctl ads spend import`; nothing was written"
+        )
+    if unrated:
+        found = session.execute(sql.UNRATED, parameters).all()
+        raise RequestError(
+            f"{unrated} spend day(s) of {month} have no exchange rate to {parameters['base']}: "
+            + ", ".join(f"{currency} on {day} for {account} of {email}" for account, day, currency, email in found)
+            + (", …" if unrated > len(found) else "")
+            + ". Import them with `ibctl commissions rates import`; nothing was written"
+        )
+
+
+def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) -> RunResult:
+    values = {**parameters, "now": clock.now(), "change_set": session.change_set_id}
+    removed = session.execute(sql.REMOVE_PENDING, values).scalar_one()
+    created = _execute(session, sql.INSERT, {**values, "ids": _new_ids(session, sql.NEW_ROWS, values)})
+    updated = _execute(session, sql.UPDATE, values)
+    session.execute(sql.SNAPSHOT, {**values, "ids": _new_ids(session, sql.NEW_SNAPSHOTS, values)})
+    summary = session.execute(sql.SUMMARY, values).one()
+    return RunResult(
+        month=month,
+        created=created,
+        updated=updated,
+        unchanged=summary.open - created - updated,
+        removed=removed,
+        held=summary.held,
+        sealed=summary.sealed,
+        drifted=summary.drifted,
+        total_payout=summary.payout,
+    )
+
+
+def _execute(session: Session, statement: sa.TextClause, values: Mapping[str, Any]) -> int:
+    result = session.execute(statement, values)
+    return int(result.rowcount)  # type: ignore[attr-defined] # a CursorResult, which Session.execute does not say
+
+
+def _new_ids(session: Session, count: sa.TextClause, values: Mapping[str, Any]) -> list[str]:
+    return [ids.cuid() for _ in range(session.execute(count, values).scalar_one())]
+
+
+# -------------------------------------------------------------------------------------------------------------- reading
+
+
+def _filtered(month: Month | None, ib: User | None, status: str | None) -> sa.Select[tuple[IbCommission, str]]:
+    statement: Any = select(IbCommission, User.email).join(User, col(User.id) == col(IbCommission.user_id))
+    if month is not None:
+        statement = statement.where(IbCommission.year == month.year, IbCommission.month == month.month)
+    if ib is not None:
+        statement = statement.where(IbCommission.user_id == ib.id)
+    if status is not None:
+        statement = statement.where(IbCommission.payment_status == status)
+    return statement  # type: ignore[no-any-return] # the SQLModel select() is generic over its columns
+
+
+def rows(
+    session: Session, *, month: Month | None, ib: User | None, status: str | None, limit: int = 0
+) -> Iterator[dict[str, Any]]:
+    """Stream the stored commissions as rows under the schema's names: newest month first, then highest payout."""
+    statement = _filtered(month, ib, status).order_by(
+        col(IbCommission.year).desc(), col(IbCommission.month).desc(), col(IbCommission.total_payout).desc(), User.email
+    )
+    if limit:
+        statement = statement.limit(limit)
+    options = {"stream_results": True, "yield_per": 1000}
+    for commission, email in session.execute(statement, execution_options=options):
+        yield as_row(commission, email)
+        session.expunge(commission)
+
+
+def totals(session: Session, *, month: Month | None, ib: User | None, status: str | None) -> tuple[int, Decimal]:
+    """Return how many commissions match, and the sum of their payouts in the base currency."""
+    matching = _filtered(month, ib, status).subquery()
+    payout = sa.func.coalesce(sa.func.sum(sa.cast(matching.c.totalPayout, sa.Numeric)), 0)
+    count, total = session.execute(sa.select(sa.func.count(), payout).select_from(matching)).one()
+    return count, Decimal(total)
+
+
+def as_row(commission: IbCommission, email: str) -> dict[str, Any]:
+    """Return one commission under the schema's names, with its IB's email."""
+    names = sa.inspect(IbCommission).columns
+    return {"email": email} | {column.name: getattr(commission, name) for name, column in names.items()}

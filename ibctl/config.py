@@ -1,0 +1,242 @@
+"""Settings: from the environment, or from the web application's own `.env`; read once, on first use.
+
+The environment wins over the file. The file is the one named by `--env-file` (or `IBCTL_ENV_FILE`), else `.env` in the
+working directory or the nearest folder above it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ibctl import dsn
+from ibctl.errors import ConfigError
+
+# Every setting: what it is for, and what holds without it. README's table and `ibctl doctor` follow this order.
+SETTINGS: Mapping[str, str] = {
+    "DATABASE_URL": "the web application's database; without it ibctl starts its own embedded server",
+    "DIRECT_URL": "the same database past a connection pooler; used for migrations",
+    "ENCRYPTION_KEY": "the web application's key, 32 characters",
+    "IBCTL_ENV_FILE": "the .env file to read; default: .env here or in the nearest folder above",
+    "IBCTL_DATA_DIR": "where the embedded server keeps its data; default: the user's data folder",
+    "IBCTL_TIMEZONE": "the zone in which months are cut; default UTC",
+    "IBCTL_BASE_CURRENCY": "the currency of CPA and payouts; default USD",
+    "IBCTL_PHONE_REGION": "the country (two letters) of phone numbers without +; default none: kept as written",
+    "IBCTL_ACTOR": "who is written into the audit record; default: the operating system's user",
+    "IBCTL_LOCK_TIMEOUT": "seconds to wait for another ibctl run to finish; default 60",
+    "NO_COLOR": "any value: no colours (as --no-color)",
+}
+SECRETS = frozenset({"ENCRYPTION_KEY"})
+URLS = frozenset({"DATABASE_URL", "DIRECT_URL"})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings as found, with `sources` saying where each came from."""
+
+    database: dsn.Dsn | None
+    direct: dsn.Dsn | None
+    encryption_key: str | None = field(repr=False)
+    data_dir: Path
+    timezone: ZoneInfo
+    base_currency: str
+    phone_region: str | None
+    actor: str
+    lock_timeout: float
+    env_file: Path | None
+    sources: Mapping[str, str]
+
+
+_env_file_option: Path | None = None
+
+
+def use_env_file(path: Path | None) -> None:
+    """Take `--env-file`; settings already read are forgotten."""
+    global _env_file_option
+    _env_file_option = path
+    settings.cache_clear()
+
+
+_command = ""
+
+
+def use_command(arguments: Sequence[str]) -> None:
+    """Take the command line, for the audit record; a URL in it loses its password."""
+    global _command
+    _command = shlex.join(dsn.mask(word) if "://" in word else word for word in arguments)
+
+
+def command() -> str:
+    """Return the command line as the audit record keeps it, without the leading `ibctl`."""
+    return _command
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises ConfigError naming the setting, its value (never a secret) and the remedy.
+    """
+    env_file = settings_file()
+    values, sources = _gather(env_file)
+    read = {name: reader(values[name]) for name, reader in _READERS.items() if name in values}
+    return Settings(
+        database=read.get("DATABASE_URL"),
+        direct=read.get("DIRECT_URL"),
+        encryption_key=values.get("ENCRYPTION_KEY"),
+        data_dir=read.get("IBCTL_DATA_DIR") or _default_data_dir(),
+        timezone=read.get("IBCTL_TIMEZONE") or ZoneInfo("UTC"),
+        base_currency=read.get("IBCTL_BASE_CURRENCY") or "USD",
+        phone_region=read.get("IBCTL_PHONE_REGION"),
+        actor=values.get("IBCTL_ACTOR") or _system_user(),
+        lock_timeout=read.get("IBCTL_LOCK_TIMEOUT", 60.0),
+        env_file=env_file,
+        sources=sources,
+    )
+
+
+@dataclass(frozen=True)
+class Found:
+    """One setting as it was found: its value for people (secrets masked), where, and what is wrong with it."""
+
+    name: str
+    value: str | None
+    source: str | None
+    problem: str | None
+
+
+def inspect() -> list[Found]:
+    """Look at every setting by itself, for `ibctl doctor`: one that is wrong does not hide the others.
+
+    Raises ConfigError when the env file itself cannot be read.
+    """
+    values, sources = _gather(settings_file())
+    return [
+        Found(name, _masked(name, values.get(name)), sources.get(name), _problem(name, values.get(name)))
+        for name in SETTINGS
+    ]
+
+
+def encryption_key() -> str | None:
+    """Return the `ENCRYPTION_KEY` as it is, whatever is wrong with the other settings."""
+    return _gather(settings_file())[0].get("ENCRYPTION_KEY")
+
+
+def data_dir() -> Path:
+    """Return where embedded servers keep their data, whatever is wrong with the other settings. Raises ConfigError."""
+    named = _gather(settings_file())[0].get("IBCTL_DATA_DIR")
+    return Path(named).expanduser().absolute() if named else _default_data_dir()
+
+
+def _masked(name: str, value: str | None) -> str | None:
+    if value is None:
+        return None
+    if name in SECRETS:
+        return f"{dsn.MASK} ({len(value.encode())} bytes)"
+    return dsn.mask(value) if name in URLS else value
+
+
+def _problem(name: str, value: str | None) -> str | None:
+    if value is None or name not in _READERS:
+        return None
+    try:
+        _READERS[name](value)
+    except ConfigError as exc:
+        return str(exc)
+    return None
+
+
+def settings_file() -> Path | None:
+    """Return the env file in use, if any. Raises ConfigError when one is named that does not exist."""
+    named = _env_file_option or (Path(os.environ["IBCTL_ENV_FILE"]) if os.environ.get("IBCTL_ENV_FILE") else None)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(f"the env file {named} does not exist: check --env-file or IBCTL_ENV_FILE")
+        return named
+    from dotenv import find_dotenv
+
+    found = find_dotenv(usecwd=True)
+    return Path(found) if found else None
+
+
+def _gather(env_file: Path | None) -> tuple[dict[str, str], dict[str, str]]:
+    in_file: Mapping[str, str | None] = {}
+    if env_file is not None:
+        from dotenv import dotenv_values
+
+        try:
+            in_file = dotenv_values(env_file, encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigError(f"cannot read {env_file} as UTF-8 text: {exc.__class__.__name__}") from None
+    values: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    for name in SETTINGS:
+        for source, place in ((os.environ, "environment"), (in_file, str(env_file))):
+            if value := source.get(name):
+                values[name], sources[name] = value, place
+                break
+    return values, sources
+
+
+def _default_data_dir() -> Path:
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        # The server cannot run as root, and the user it runs as must not need a way through root's home.
+        return Path("/var/lib/ibctl")
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("ibctl", appauthor=False))
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(f"IBCTL_TIMEZONE is '{name}', which is no time zone: write one like Europe/Berlin") from None
+
+
+def _currency(code: str) -> str:
+    if len(code) != 3 or not code.isalpha() or not code.isascii():
+        raise ConfigError(f"IBCTL_BASE_CURRENCY is '{code}': write a three-letter code like USD")
+    return code.upper()
+
+
+def _region(code: str) -> str:
+    if len(code) != 2 or not code.isalpha():
+        raise ConfigError(f"IBCTL_PHONE_REGION is '{code}': write a two-letter country code like DE")
+    return code.upper()
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:
+        raise ConfigError(f"IBCTL_LOCK_TIMEOUT is '{text}': write seconds between 0 and 86400")
+    return seconds
+
+
+def _system_user() -> str:
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a container's user id without a name
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+# How the text of a setting becomes its value; each raises ConfigError for a wrong one.
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "DATABASE_URL": lambda text: dsn.parse(text, "DATABASE_URL"),
+    "DIRECT_URL": lambda text: dsn.parse(text, "DIRECT_URL"),
+    "IBCTL_DATA_DIR": lambda text: Path(text).expanduser().absolute(),
+    "IBCTL_TIMEZONE": _zone,
+    "IBCTL_BASE_CURRENCY": _currency,
+    "IBCTL_PHONE_REGION": _region,
+    "IBCTL_LOCK_TIMEOUT": _seconds,
+}

@@ -1,0 +1,369 @@
+"""The database: one engine, one transaction for each command, and the record of what it wrote.
+
+`transaction()` is the only way to write. It gives the transaction a change set, so that the triggers record every row,
+and it is the one place that commits. Everything it sets is local to the transaction: that holds behind a pooler, too.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session
+
+from ibctl import clock, config, dsn, output
+from ibctl.errors import ConfigError, IbctlError, RequestError
+
+CONNECT_TIMEOUT = 10  # seconds; libpq's own default is to wait for ever
+HASTY_TIMEOUT = 2  # seconds; the least that every libpq takes as it is
+# The first half of every advisory lock's key, so that ibctl's locks never meet another program's.
+LOCK_CLASS = 0x1BC71
+# Insert, update and delete on the 17 platform tables and on ibctl's own that are recorded (`ledger.CAPTURED`).
+CAPTURE_TRIGGERS = 3 * (17 + 2)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a transaction wrote: `{"Lead": {"insert": 10}}` under the number that `ibctl undo` takes."""
+
+    change_set: int | None
+    counts: Mapping[str, Mapping[str, int]]
+    dry_run: bool
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no row was inserted, updated or deleted."""
+        return not self.counts
+
+    def announce(self, message: str) -> None:
+        """Say on stderr what was done, and how to take it back; a dry run says that it wrote nothing."""
+        if self.dry_run:
+            output.note(f"{message}; dry run: nothing was written")
+        elif self.change_set is None:
+            output.note(message)
+        else:
+            output.note(f"{message}; change set {self.change_set}, `ibctl undo {self.change_set}` takes it back")
+
+
+class Transaction(Session):
+    """A session inside the one transaction of a command. `written` is known once it has ended."""
+
+    change_set_id: int
+    written: Written
+
+
+# ----------------------------------------------------------------------------------------------------------- connecting
+
+
+def address(*, direct: bool = False) -> dsn.Dsn:
+    """Return the database's address; starts the embedded server when no DATABASE_URL is set.
+
+    `direct` prefers DIRECT_URL, the way past a pooler. Raises ConfigError.
+    """
+    settings = config.settings()
+    if settings.database is None:
+        return _embedded()
+    if direct and settings.direct is not None:
+        return settings.direct
+    return settings.database
+
+
+@cache
+def _embedded() -> dsn.Dsn:
+    from ibctl import embedded
+
+    return dsn.parse(embedded.start(config.settings().data_dir / "postgres"), "the embedded server's address")
+
+
+@cache
+def engine(*, direct: bool = False) -> sa.Engine:
+    """Return the process's engine; nothing is connected yet. Raises ConfigError."""
+    target = address(direct=direct)
+
+    def connect() -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            target.url,
+            # A transaction pooler hands each transaction another connection: nothing prepared would be there.
+            prepare_threshold=None if target.pgbouncer else 5,
+            **_defaults(target.url),
+        )
+
+    return sa.create_engine("postgresql+psycopg://", creator=connect, poolclass=sa.pool.NullPool, hide_parameters=True)
+
+
+def _defaults(url: str) -> dict[str, Any]:
+    given = psycopg.conninfo.conninfo_to_dict(url)
+    # 63 bytes is what PostgreSQL keeps; another run that has to wait shows this.
+    name = f"ibctl {config.command().split(' --')[0]} by {config.settings().actor}@{socket.gethostname()}"
+    wanted = {"connect_timeout": CONNECT_TIMEOUT, "application_name": name[:63], "client_encoding": "utf8"}
+    hurried = {"connect_timeout": HASTY_TIMEOUT} if _hasty else {}
+    return {key: value for key, value in wanted.items() if key not in given} | hurried
+
+
+_hasty = False
+
+
+def hurry() -> None:
+    """Give up connecting after two seconds: a shell waits for this process to complete a word."""
+    global _hasty
+    _hasty = True
+
+
+def forget() -> None:
+    """Drop the cached engine and address, when settings have changed (the demo's own server, tests)."""
+    engine.cache_clear()
+    _embedded.cache_clear()
+
+
+# --------------------------------------------------------------------------------------------------------- transactions
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Open a read-only transaction, one consistent view for all of its statements.
+
+    Raises ConfigError when the database cannot be reached or lacks what is read.
+    """
+    with translated(), Session(engine(), autoflush=False) as session:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        session.execute(sa.text("SET TRANSACTION READ ONLY"))
+        _prepare(session, change_set_id=None)
+        yield session
+        # What was read is shown afterwards; a rollback would expire it.
+        session.expunge_all()
+        session.rollback()
+
+
+@contextmanager
+def transaction(
+    *, dry_run: bool = False, reason: str | None = None, undoes: int | None = None
+) -> Iterator[Transaction]:
+    """Open the one transaction of a command that writes; commit at the end, or roll back after an error or dry run.
+
+    Every row written is recorded under a new change set, with `reason`. A transaction that wrote nothing leaves no
+    change set. Raises ConfigError (unreachable, not upgraded) and RequestError (in conflict with another write).
+    """
+    with translated(), Transaction(engine(), expire_on_commit=False) as session:
+        _begin(session, dry_run=dry_run)
+        yield session
+        session.flush()
+        session.written = _record(session, dry_run=dry_run, reason=reason, undoes=undoes)
+        if dry_run:
+            session.expunge_all()  # shown afterwards as the dry run left it
+            session.rollback()
+        else:
+            session.commit()
+
+
+def _begin(session: Transaction, *, dry_run: bool) -> None:
+    _prepare(session, change_set_id=None)
+    _require_upgraded(session)
+    # A dry run must not even move a sequence.
+    next_id = sa.text("SELECT nextval(pg_get_serial_sequence('ibctl.change_set', 'id'))")
+    session.change_set_id = 0 if dry_run else session.execute(next_id).scalar_one()
+    _set_local(session, {"ibctl.change_set": str(session.change_set_id), "ibctl.step": "0"})
+
+
+def _prepare(session: Session, *, change_set_id: int | None) -> None:
+    _set_local(
+        session,
+        {
+            # Temporary tables come first by themselves.
+            "search_path": search_path(),
+            # Naive UTC is what the shared tables hold, whatever the server's own zone.
+            "TimeZone": "UTC",
+            # Less would cut doubles short in the recorded images, and `undo` could not restore them.
+            "extra_float_digits": "1",
+            "lock_timeout": f"{config.settings().lock_timeout * 1000:.0f}",
+            "ibctl.change_set": "" if change_set_id is None else str(change_set_id),
+        },
+    )
+
+
+def search_path() -> str:
+    """Return the `search_path` that finds the platform's tables: the URL's `?schema=`, quoted."""
+    return '"' + address().schema.replace('"', '""') + '"'
+
+
+def _set_local(session: Session, values: Mapping[str, str]) -> None:
+    calls = ", ".join(f"set_config('{name}', :v{number}, true)" for number, name in enumerate(values))
+    session.execute(sa.text(f"SELECT {calls}"), {f"v{n}": value for n, value in enumerate(values.values())})
+
+
+_TRIGGERED = sa.text(
+    """
+    SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE t.tgname LIKE 'ibctl\\_capture\\_%' AND t.tgenabled <> 'D' AND n.nspname IN ('ibctl', current_schema())
+    """
+)
+
+
+def _require_upgraded(session: Session) -> None:
+    """Refuse to write where writes would go unrecorded."""
+    if session.execute(sa.text("SELECT to_regclass('ibctl.change_set') IS NULL")).scalar_one():
+        raise ConfigError("this database has not been prepared for ibctl: run `ibctl db upgrade` once")
+    found = session.execute(_TRIGGERED).scalar_one()
+    if found < CAPTURE_TRIGGERS:
+        raise ConfigError(
+            f"{CAPTURE_TRIGGERS - found} of the {CAPTURE_TRIGGERS} triggers that record changes are missing, "
+            "nothing was written: `ibctl db check` names them, `ibctl db upgrade` puts them back"
+        )
+
+
+_COUNTS = sa.text(
+    """
+    SELECT "tableName", CASE WHEN "before" IS NULL THEN 'insert' WHEN "after" IS NULL THEN 'delete' ELSE 'update' END,
+           count(*)
+    FROM ibctl.change WHERE "changeSetId" = :id GROUP BY 1, 2 ORDER BY 1, 2
+    """
+)
+
+
+_INSERT_CHANGE_SET = sa.text(
+    """
+    INSERT INTO ibctl.change_set (id, "createdAt", actor, host, command, reason, counts, undoes)
+    VALUES (:id, :created_at, :actor, :host, :command, :reason, :counts, :undoes)
+    """
+)
+
+
+def _record(session: Transaction, *, dry_run: bool, reason: str | None, undoes: int | None) -> Written:
+    counts: dict[str, dict[str, int]] = {}
+    for table, kind, count in session.execute(_COUNTS, {"id": session.change_set_id}):
+        counts.setdefault(table, {})[kind] = count
+    if dry_run or not counts:
+        return Written(None, counts, dry_run)
+    values = {
+        "id": session.change_set_id,
+        "created_at": clock.now(),
+        "actor": config.settings().actor,
+        "host": socket.gethostname(),
+        "command": f"ibctl {config.command()}".rstrip(),
+        "reason": reason,
+        "counts": json.dumps(counts),
+        "undoes": undoes,
+    }
+    session.execute(_INSERT_CHANGE_SET, values)
+    return Written(session.change_set_id, counts, dry_run)
+
+
+# ----------------------------------------------------------------------------------------------------------------- bulk
+
+
+def copy(session: Session, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Run a `COPY … FROM STDIN` with these rows, inside the session's transaction. An error of `rows` ends it."""
+    connection: Any = session.connection().connection.driver_connection
+    with connection.cursor() as cursor, cursor.copy(statement) as stream:
+        for row in rows:
+            stream.write_row(row)
+
+
+# ---------------------------------------------------------------------------------------------------------------- locks
+
+_HOLDER = sa.text(
+    r"""
+    SELECT a.application_name, a.pid, to_char(a.xact_start AT TIME ZONE 'UTC', 'HH24\:MI\:SS') FROM pg_locks l
+    JOIN pg_stat_activity a USING (pid)
+    WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = :class AND l.objid::bigint = :key
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    """
+)
+
+
+def lock(session: Session, name: str) -> None:
+    """Make sure that no other transaction holds the lock `name`, until this one ends.
+
+    Says on stderr for whom it waits; after `IBCTL_LOCK_TIMEOUT` seconds raises RequestError, which says so too.
+    """
+    keys = session.execute(
+        sa.text("SELECT :class AS class, hashtext(:name)::oid::bigint AS key, hashtext(:name) AS signed"),
+        {"class": LOCK_CLASS, "name": name},
+    ).one()
+    arguments = {"class": keys[0], "key": keys[2]}
+    if session.execute(sa.text("SELECT pg_try_advisory_xact_lock(:class, :key)"), arguments).scalar_one():
+        return
+    holder = session.execute(_HOLDER, {"class": keys[0], "key": keys[1]}).first()
+    running = f"{holder[0]} (since {holder[2]} UTC, server process {holder[1]})" if holder else "another run"
+    output.note(f"waiting for {running}")
+    try:
+        session.execute(sa.text("SELECT pg_advisory_xact_lock(:class, :key)"), arguments)
+    except DBAPIError as exc:
+        if _sqlstate(exc) != "55P03":
+            raise
+        raise RequestError(
+            f"{running} is still at work after {config.settings().lock_timeout:g} s: try again later"
+        ) from None
+
+
+# --------------------------------------------------------------------------------------------------------------- errors
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into ibctl's, at the one edge where they appear."""
+    try:
+        yield
+    except DBAPIError as exc:
+        cause = exc.orig if isinstance(exc.orig, psycopg.Error) else None
+        known = explain(cause) if cause is not None else None
+        if known is None:
+            raise
+        raise known from None
+    except psycopg.Error as exc:  # COPY goes past SQLAlchemy
+        known = explain(exc)
+        if known is None:
+            raise
+        raise known from None
+
+
+def _sqlstate(exc: DBAPIError) -> str | None:
+    return getattr(exc.orig, "sqlstate", None)
+
+
+def explain(exc: psycopg.Error) -> IbctlError | None:
+    """Say in one line what a driver error means and what to do; None for one that can only be a bug."""
+    state = exc.sqlstate or ""
+    first_line = next(iter(str(exc).strip().splitlines()), exc.__class__.__name__)
+    if state in _CONFLICTS:
+        return RequestError(f"{_CONFLICTS[state]}, nothing was written: run it again")
+    if state == "23505":
+        return RequestError(f"in conflict with a row that is there already: {exc.diag.message_detail or first_line}")
+    if state in ("42P01", "42703", "3F000", "42883"):
+        return ConfigError(f"the database is not what ibctl expects ({first_line}): run `ibctl db check`")
+    if state == "42501":
+        return ConfigError(f"the database user lacks a right: {first_line}")
+    if state == "25006":
+        return ConfigError(f"the database is read-only: {first_line}")
+    if state.startswith("53"):
+        return ConfigError(f"the database server is out of resources, nothing was written: {first_line}")
+    if isinstance(exc, psycopg.OperationalError):
+        return _unreachable(exc, state)
+    return None
+
+
+_CONFLICTS = {
+    "40001": "another transaction changed the same rows",
+    "40P01": "two transactions waited for each other",
+    "55P03": "another transaction holds the rows and did not let go in time",
+}
+
+
+def _unreachable(exc: psycopg.Error, state: str) -> ConfigError:
+    settings = config.settings()
+    where = settings.database.masked if settings.database else "the embedded server"
+    # libpq tries every address of a host, with TLS and without: the last try decided. Its questions are indented, and
+    # psycopg's list of all tries comes after.
+    told = str(exc).strip().partition("\nMultiple connection attempts failed")[0].splitlines()
+    last = [line for line in told if not line.startswith("\t")][-1]
+    reason = last.removeprefix("connection failed: ").removeprefix("connection is bad: ").strip()
+    if state.startswith(("57P0", "08")) or "server closed the connection" in str(exc):
+        return ConfigError(f"the connection to {where} was lost, nothing was written ({reason}): run it again")
+    return ConfigError(f"cannot connect to {where}: {reason}. `ibctl doctor` checks the settings")

@@ -1,0 +1,76 @@
+"""Importing a CSV file: good rows in, bad rows out. What each row must be is the importing area's own affair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import typer
+
+from ibctl import csvfile, errors, output
+from ibctl.errors import RequestError
+
+T = TypeVar("T")
+# How many refused rows are shown; all of them are in the reject file.
+SHOWN = 5
+
+
+class RowError(ValueError):
+    """A row that cannot be taken: a code that its area documents, the field at fault (or ""), what is wrong with it."""
+
+    def __init__(self, code: str, field: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.field, self.message = code, field, message
+
+
+@dataclass
+class Reading(Generic[T]):
+    """Reads a file's rows with `read`, which gets a row's number and its cells by field, and may raise RowError.
+
+    The cells are as they were before an export neutralised them, and not stripped.
+
+    A row with more or fewer cells than the header is refused with code `cells`. `good` counts the rows that were read.
+    """
+
+    file: csvfile.CsvFile
+    columns: Mapping[str, int]
+    rejects: csvfile.RejectFile
+    read: Callable[[int, Mapping[str, str]], T]
+    good: int = 0
+
+    def rows(self, on_bytes: Callable[[int], None] | None = None) -> Iterator[T]:
+        """Yield what the good rows mean, and put the others into the reject file."""
+        width = len(self.file.header)
+        for number, cells in self.file.rows(on_bytes):
+            try:
+                if len(cells) != width:
+                    raise RowError("cells", "", f"the row has {len(cells)} cells, the header {width}")
+                row = self.read(number, self._fields(cells))
+            except RowError as exc:
+                self._refuse(number, cells, exc)
+                continue
+            self.good += 1
+            yield row
+
+    def _fields(self, cells: list[str]) -> dict[str, str]:
+        return {field: output.unneutralise(cells[index]) for field, index in self.columns.items()}
+
+    def _refuse(self, number: int, cells: list[str], why: RowError) -> None:
+        self.rejects.add(number, cells, why.code, why.field, why.message)
+        if self.rejects.count <= SHOWN:
+            output.note(f"row {number} refused: {why.field and why.field + ': '}{why.message}")
+
+
+def finish(rejects: csvfile.RejectFile, good: int) -> None:
+    """Say where the refused rows are, and end with the exit code that tells how many were good.
+
+    Raises RequestError when none was, typer.Exit (6) when some were refused.
+    """
+    if rejects.count:
+        kept = f" (kept: {rejects.kept})" if rejects.kept else ""
+        output.note(f"rows refused: {rejects.count:,}; to mend and import: {rejects.path}{kept}")
+    if not good:
+        raise RequestError(f"{rejects.source.path} has no row that can be imported, so nothing was written")
+    if rejects.count:
+        raise typer.Exit(errors.PARTIAL)

@@ -1,0 +1,142 @@
+"""Leads as rows, by what they have in common; for listings and exports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from ibctl import days, money, months
+from ibctl.errors import UsageError
+from ibctl.users import service as users
+
+# How many rows an export holds in memory.
+FETCH = 2_000
+
+_FROM = 'FROM "Lead" l LEFT JOIN "User" u ON u.id = l."userId"'
+_ROWS = f"""
+    SELECT l.id, l."leadCapturedAt", l.email, l."firstName", l.phone, l."userId", u.email AS ib, l."leadType", l.broker,
+           l.source, l.status, l."trackingToken", l."depositedAt", l."tradingStartAt", l."qualifiedAt", l."ftdEarned",
+           l."cpaEarned", l."totalEarned", l."systemeContactId", l."createdAt", l."updatedAt"
+    {_FROM}
+"""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which leads. `ib` is an email or id; the bounds of leadCapturedAt are naive UTC, the upper one is outside."""
+
+    ib: str | None = None
+    unassigned: bool = False
+    status: str | None = None
+    source: str | None = None
+    broker: str | None = None
+    lead_type: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+    qualified: bool | None = None
+    search: str | None = None
+
+
+def captured(
+    month: str | None, since: str | None, until: str | None, zone: ZoneInfo
+) -> tuple[datetime | None, datetime | None]:
+    """Read `--month`, or `--captured-from` and `--captured-to`, as bounds of `Filter`; days begin in `zone`.
+
+    Raises UsageError for a malformed value, for both ways at once, and for a span that ends before it begins.
+    """
+    if month is not None:
+        if since is not None or until is not None:
+            raise UsageError("--month excludes --captured-from and --captured-to: give one or the other")
+        return months.parse(month).bounds(zone)
+    first, last = _day("--captured-from", since), _day("--captured-to", until)
+    if first is not None and last is not None and first > last:
+        raise UsageError(f"--captured-from {first} is later than --captured-to {last}")
+    return (
+        None if first is None else _midnight(first, zone),
+        None if last is None else _midnight(last + timedelta(days=1), zone),
+    )
+
+
+def _day(name: str, text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return days.parse(text)
+    except ValueError as exc:
+        raise UsageError(f"{name}: {exc}") from None
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC).replace(tzinfo=None)
+
+
+def listing(session: Session, which: Filter, *, limit: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """Return leads as rows, newest first and at most `limit` (0: all), and how many there are without the limit.
+
+    Raises NotFoundError when the IB does not exist, UsageError for --ib together with --unassigned.
+    """
+    where, values = _where(session, which)
+    rows = list(_rows(session, where, values, limit))
+    if not limit or len(rows) < limit:
+        return rows, len(rows)
+    return rows, session.execute(sa.text(f"SELECT count(*) {_FROM} WHERE {where}"), values).scalar_one()
+
+
+def export(session: Session, which: Filter) -> Iterator[dict[str, Any]]:
+    """Yield all leads as rows, newest first, a few at a time. Raises as `listing`."""
+    where, values = _where(session, which)
+    return _rows(session, where, values, 0)
+
+
+def _where(session: Session, which: Filter) -> tuple[str, dict[str, Any]]:
+    """Return a condition made of fixed parts, and the values bound in it."""
+    if which.ib is not None and which.unassigned:
+        raise UsageError("--ib and --unassigned exclude each other")
+    conditions = {
+        "status": "l.status = :status",
+        "source": "lower(l.source) = lower(:source)",
+        "broker": "lower(l.broker) = lower(:broker)",
+        "lead_type": 'l."leadType" = :lead_type',
+        "since": 'l."leadCapturedAt" >= :since',
+        "before": 'l."leadCapturedAt" < :before',
+        "search": " OR ".join(
+            f"strpos(lower({column}), lower(:search)) > 0"
+            for column in ("l.email", 'l."firstName"', "l.phone", 'l."trackingToken"')
+        )
+        + " OR l.id = :search",
+    }
+    values = {name: value for name in conditions if (value := getattr(which, name)) is not None}
+    parts = [f"({conditions[name]})" for name in values]
+    if which.ib is not None:
+        parts.append('l."userId" = :ib')
+        values["ib"] = users.find(session, which.ib).id
+    if which.unassigned:
+        parts.append('l."userId" IS NULL')
+    if which.qualified is not None:
+        parts.append(f'l."qualifiedAt" IS {"NOT " if which.qualified else ""}NULL')
+    return " AND ".join(parts) or "true", values
+
+
+def _rows(session: Session, where: str, values: dict[str, Any], limit: int) -> Iterator[dict[str, Any]]:
+    statement = f'{_ROWS} WHERE {where} ORDER BY l."leadCapturedAt" DESC, l.id DESC LIMIT :limit'
+    found = session.execute(
+        sa.text(statement),
+        {**values, "limit": limit or None},
+        execution_options={"stream_results": True, "yield_per": FETCH},
+    )
+    names = list(found.keys())
+    for row in found:
+        yield {name: exact(value) if type(value) is float else value for name, value in zip(names, row, strict=True)}
+
+
+def exact(value: float) -> Decimal | None:
+    """Return the decimal that a stored double stands for; None for NaN and infinities, which JSON does not know."""
+    return money.from_float(value) if math.isfinite(value) else None

@@ -1,0 +1,227 @@
+"""The import of a file of leads, as SQL over sets; and which months a change of leads touches.
+
+`lead_file` holds a file's rows until the transaction ends. A row is refused when it has a `code`, unchanged when it has
+a `known` lead, and is to be created otherwise. The statements are run in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+# With how many leads of the same email or phone a row is compared. Where a placeholder ("000000") stands in a hundred
+# thousand rows and on as many leads, comparing each with each would never end.
+COMPARED = 20
+
+
+def phone_key(column: str) -> str:
+    """Return the SQL of what two writings of a number have in common; `contacts.phone_key` is the same in Python."""
+    return f"translate({column}, ' -./()', '')"
+
+
+def _trimmed(column: str) -> str:
+    return rf"btrim({column}, E' \t\n\r')"
+
+
+# The columns of "Lead" that a file may fill.
+FIELDS = {
+    **dict.fromkeys(
+        (
+            "email", "firstName", "phone", "userId", "leadType", "broker", "source", "status", "trackingToken",
+            "systemeContactId",
+        ),
+        "text",
+    ),
+    **dict.fromkeys(("leadCapturedAt", "depositedAt", "tradingStartAt", "qualifiedAt"), "timestamp(3)"),
+    **dict.fromkeys(("ftdEarned", "cpaEarned", "totalEarned"), "numeric"),
+}  # fmt: skip
+
+CREATE_FILE = sa.text(
+    f"""
+    CREATE TEMP TABLE lead_file (
+      line integer NOT NULL, id text, code text, field text, message text, known text,
+      {", ".join(f'"{name}" {kind}' for name, kind in FIELDS.items())},
+      "phoneKey" text GENERATED ALWAYS AS ({phone_key("phone")}) STORED
+    ) ON COMMIT DROP
+    """
+)
+
+
+def copy_file(fields: Sequence[str]) -> str:
+    """Return the COPY that takes line, id, code, field and message, and then the values of `fields`."""
+    names = "".join(f', "{name}"' for name in fields)
+    return f"COPY lead_file (line, id, code, field, message{names}) FROM STDIN"
+
+
+# ----------------------------------------------------------------------------------------- leads that are there already
+
+
+def _same(field: str, rank: int, theirs: str, ours: str) -> str:
+    """Return the SELECT of rows and the leads that have the same value of a field, at most COMPARED for each value."""
+    return f"""
+        SELECT f.line, l.id, {rank} AS rank, '{field}' AS field FROM lead_file f
+        JOIN (
+          SELECT id, value FROM (
+            SELECT l.id, {theirs} AS value, row_number() OVER (PARTITION BY {theirs} ORDER BY l.id) AS number
+            FROM "Lead" l
+            WHERE {theirs} IN (SELECT {ours} FROM lead_file f WHERE f.code IS NULL AND {ours} IS NOT NULL)
+          ) numbered WHERE number <= {COMPARED}
+        ) l ON l.value = {ours}
+        WHERE f.code IS NULL"""
+
+
+# How a lead writes what a row may say about it.
+_THEIRS = {
+    "email": "lower(l.email)",
+    "phoneKey": phone_key("l.phone"),
+    **{key: f'l."{key}"' for key, kind in FIELDS.items() if kind.startswith("timestamp")},
+    **{key: f'CAST(l."{key}" AS numeric)' for key, kind in FIELDS.items() if kind == "numeric"},
+    **{key: _trimmed(f'l."{key}"') for key in ("firstName", "broker", "source", "trackingToken", "systemeContactId")},
+    **{key: f'l."{key}"' for key in ("userId", "leadType")},
+}
+_STAGE = "array_position(ARRAY['captured', 'contacted', 'qualified', 'rejected'], {0})"
+# The names of the fields about which a row says something else. A status that the lead has passed is nothing else: a
+# file never turns a lead's life back.
+_DIFFERENCES = ", ".join(
+    (
+        *(
+            f"""CASE WHEN f."{key}" IS DISTINCT FROM {theirs} AND f."{key}" IS NOT NULL
+                THEN '{key.removesuffix("Key")}' END"""
+            for key, theirs in _THEIRS.items()
+        ),
+        f"""CASE WHEN f.status <> l.status
+                  AND NOT coalesce({_STAGE.format("f.status")} < {_STAGE.format("l.status")}, false)
+            THEN 'status' END""",
+    )
+)
+
+MARK_KNOWN = sa.text(
+    f"""
+    WITH hit AS (
+        SELECT f.line, l.id, 1 AS rank, 'trackingToken' AS field
+        FROM lead_file f JOIN "Lead" l ON l."trackingToken" = f."trackingToken" WHERE f.code IS NULL
+        UNION ALL {_same("email", 2, "lower(l.email)", "f.email")}
+        UNION ALL {_same("phone", 3, phone_key("l.phone"), 'f."phoneKey"')}
+    ), compared AS (
+        SELECT f.line, h.rank, h.field, l.id, concat_ws(', ', {_DIFFERENCES}) AS differences
+        FROM hit h JOIN lead_file f ON f.line = h.line JOIN "Lead" l ON l.id = h.id
+    ), nearest AS (
+        SELECT DISTINCT ON (line) * FROM compared ORDER BY line, differences <> '', rank, id
+    )
+    UPDATE lead_file f SET
+        known = CASE WHEN n.differences = '' THEN n.id END,
+        code = CASE WHEN n.differences <> '' THEN 'exists' END,
+        field = n.field,
+        message = format('lead %s has the same %s; the row says otherwise about %s', n.id, n.field, n.differences)
+    FROM nearest n WHERE n.line = f.line
+    """
+)
+
+# --------------------------------------------------------------------------------------------- rows that repeat another
+
+_KEYS = ("trackingToken", "email", "phoneKey")
+_NEW = "f.code IS NULL AND f.known IS NULL"
+
+_REPEATED = " UNION ".join(
+    f"""
+        SELECT f.line FROM lead_file f JOIN (
+          SELECT f."{key}" FROM lead_file f WHERE {_NEW} AND f."{key}" IS NOT NULL GROUP BY 1 HAVING count(*) > 1
+        ) repeated USING ("{key}") WHERE {_NEW}"""
+    for key in _KEYS
+)
+CREATE_SHARED = sa.text(
+    f"""
+    CREATE TEMP TABLE lead_shared ON COMMIT DROP AS
+    SELECT f.line, f."trackingToken", f.email, f."phoneKey" FROM lead_file f WHERE {_NEW} AND f.line IN ({_REPEATED})
+    """
+)
+CREATE_CHOSEN = sa.text(
+    """
+    CREATE TEMP TABLE lead_chosen (
+      line integer NOT NULL, "trackingToken" text UNIQUE, email text UNIQUE, "phoneKey" text UNIQUE
+    ) ON COMMIT DROP
+    """
+)
+# Row after row, in the order of the file: a row is chosen unless one that was chosen before it shares a value. So a row
+# is never refused for the sake of one that is refused itself.
+CHOOSE = sa.text("INSERT INTO lead_chosen SELECT * FROM lead_shared ORDER BY line ON CONFLICT DO NOTHING")
+_EARLIER = " UNION ALL ".join(
+    f"""
+        SELECT s.line, c.line AS first, {rank} AS rank, '{key.removesuffix("Key")}' AS field
+        FROM lead_shared s JOIN lead_chosen c USING ("{key}") WHERE c.line < s.line"""
+    for rank, key in enumerate(_KEYS)
+)
+MARK_DUPLICATES = sa.text(
+    f"""
+    WITH earlier AS ({_EARLIER}
+    ), nearest AS (
+        SELECT DISTINCT ON (line) * FROM earlier ORDER BY line, rank
+    )
+    UPDATE lead_file f SET code = 'duplicate', field = n.field,
+        message = format('row %s has the same %s', n.first, n.field)
+    FROM nearest n WHERE n.line = f.line
+    """
+)
+
+# -------------------------------------------------------------------------------------------------------------- writing
+
+# Parameter: now.
+INSERT = sa.text(
+    f"""
+    INSERT INTO "Lead" (
+      id, "userId", "leadType", email, "firstName", phone, broker, source, status, "trackingToken", "leadCapturedAt",
+      "depositedAt", "tradingStartAt", "qualifiedAt", "ftdEarned", "cpaEarned", "totalEarned", "systemeContactId",
+      "createdAt", "updatedAt"
+    )
+    SELECT
+      f.id, f."userId", coalesce(f."leadType", 'trader'), f.email, f."firstName", f.phone, f.broker,
+      coalesce(f.source, 'unknown'),
+      coalesce(f.status, CASE WHEN f."qualifiedAt" IS NULL THEN 'captured' ELSE 'qualified' END),
+      f."trackingToken", coalesce(f."leadCapturedAt", :now), f."depositedAt", f."tradingStartAt", f."qualifiedAt",
+      coalesce(f."ftdEarned", 0), coalesce(f."cpaEarned", 0), coalesce(f."ftdEarned", 0) + coalesce(f."cpaEarned", 0),
+      f."systemeContactId", :now, :now
+    FROM lead_file f WHERE {_NEW}
+    """
+)
+COUNTS = sa.text(
+    f"""
+    SELECT count(*), count(*) FILTER (WHERE {_NEW}), count(known),
+           count(*) FILTER (WHERE {_NEW} AND status = 'qualified' AND "qualifiedAt" IS NULL)
+    FROM lead_file f
+    """
+)
+REFUSED_BY_CODE = sa.text(
+    "SELECT code, count(*) AS rows FROM lead_file WHERE code IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
+)
+REFUSED = sa.text("SELECT line, code, field, message FROM lead_file WHERE code IS NOT NULL ORDER BY line")
+
+# ------------------------------------------------------------------------------------------------------- settled months
+
+
+def _settled(leads: str) -> sa.TextClause:
+    """Return the SELECT of the months, being paid or paid, in which leads count; `leads` has userId and both dates.
+
+    Parameter besides those of `leads`: zone, in which months are cut.
+    """
+    return sa.text(
+        f"""
+        SELECT to_char(make_date(c.year, c.month, 1), 'YYYY-MM') AS month, c."paymentStatus",
+               array_agg(DISTINCT u.email), count(DISTINCT l.id)
+        FROM ({leads}) l
+        CROSS JOIN LATERAL (VALUES (l."leadCapturedAt"), (l."qualifiedAt")) fact (moment)
+        CROSS JOIN LATERAL (SELECT fact.moment AT TIME ZONE 'UTC' AT TIME ZONE :zone AS there) local
+        JOIN "IbCommission" c ON c."userId" = l."userId" AND c.year = extract(year FROM local.there)
+          AND c.month = extract(month FROM local.there)
+        JOIN "User" u ON u.id = c."userId"
+        WHERE c."paymentStatus" IN ('PROCESSING', 'PAID')
+        GROUP BY 1, 2 ORDER BY 1, 2
+        """
+    )
+
+
+SETTLED_BY_IMPORT = _settled(
+    f'SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM lead_file f WHERE {_NEW} AND "userId" IS NOT NULL'
+)
+# Parameter: ids.
+SETTLED_BY_LEADS = _settled('SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM "Lead" WHERE id = ANY(:ids)')

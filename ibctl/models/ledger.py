@@ -1,0 +1,135 @@
+"""ibctl's own tables, in schema `ibctl`: the record of writes, imports, rates, and what stands behind each commission.
+
+No foreign keys into the platform's schema (Prisma's `migrate reset` would drop them silently): its ids are kept as
+text.
+"""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Date, Identity, Index, Integer, Numeric, Table, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlmodel import Field, SQLModel
+
+from ibctl import clock, ids
+
+SCHEMA = "ibctl"
+# The head of migrations/ibctl that this code was written for.
+LEDGER_REVISION = "ibctl_0001"
+# Own tables whose writes are recorded like the platform's, so that `undo` puts them back too. Each has a text `id`.
+CAPTURED = ("exchange_rate", "commission_state")
+
+
+def _created() -> Any:
+    return Column("createdAt", TIMESTAMP(precision=3), nullable=False, default=clock.now)
+
+
+class ChangeSet(SQLModel, table=True):
+    """One command that wrote something: who, when, where, how and why. Its id is what `ibctl undo` takes."""
+
+    __tablename__ = "change_set"
+    __table_args__ = (Index("change_set_undoes_idx", "undoes"), {"schema": SCHEMA})
+
+    id: int | None = Field(default=None, sa_column=Column("id", BigInteger, Identity(), primary_key=True))
+    created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
+    actor: str = Field(sa_column=Column("actor", Text, nullable=False))
+    host: str = Field(sa_column=Column("host", Text, nullable=False))
+    command: str = Field(sa_column=Column("command", Text, nullable=False))
+    reason: str | None = Field(default=None, sa_column=Column("reason", Text))
+    # {"Lead": {"insert": 10, "update": 2}}
+    counts: dict[str, dict[str, int]] = Field(sa_column=Column("counts", JSONB, nullable=False))
+    # The change set that this one took back.
+    undoes: int | None = Field(default=None, sa_column=Column("undoes", BigInteger))
+
+
+# One row written by a change set, as it was before (NULL: inserted) and after (NULL: deleted). Only the triggers write
+# here, and only the set-based statements of audit and undo read it, so it is a plain table. `step` numbers the
+# statements of a transaction; a statement writes a row at most once, so (changeSetId, step, tableName, rowId) names a
+# change. No index has that shape: it would cost an import more than any reader gains.
+change = Table(
+    "change",
+    SQLModel.metadata,
+    Column("changeSetId", BigInteger, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("tableName", Text, nullable=False),
+    Column("rowId", Text, nullable=False),
+    Column("before", JSONB),
+    Column("after", JSONB),
+    Index("change_set_idx", "changeSetId"),
+    Index("change_row_idx", "rowId"),
+    schema=SCHEMA,
+)
+
+
+class LeadImport(SQLModel, table=True):
+    """One file of leads that was imported: what file, and how its rows fared."""
+
+    __tablename__ = "lead_import"
+    __table_args__ = (Index("lead_import_sha256_idx", "sha256"), {"schema": SCHEMA})
+
+    id: int | None = Field(default=None, sa_column=Column("id", BigInteger, Identity(), primary_key=True))
+    created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
+    change_set_id: int = Field(sa_column=Column("changeSetId", BigInteger, nullable=False))
+    file_name: str = Field(sa_column=Column("fileName", Text, nullable=False))
+    # Of the file's bytes as they lie on disk, in hex.
+    sha256: str = Field(sa_column=Column("sha256", Text, nullable=False))
+    # {"file header": "field"}
+    mapping: dict[str, str] = Field(sa_column=Column("mapping", JSONB, nullable=False))
+    rows: int = Field(sa_column=Column("rows", Integer, nullable=False))
+    created: int = Field(sa_column=Column("created", Integer, nullable=False))
+    unchanged: int = Field(sa_column=Column("unchanged", Integer, nullable=False))
+    refused: int = Field(sa_column=Column("refused", Integer, nullable=False))
+
+
+class ExchangeRate(SQLModel, table=True):
+    """What one unit of a currency was worth in the base currency on a day."""
+
+    __tablename__ = "exchange_rate"
+    __table_args__ = (
+        UniqueConstraint("date", "currency", "baseCurrency", name="exchange_rate_date_currency_key"),
+        {"schema": SCHEMA},
+    )
+
+    id: str = Field(default_factory=ids.cuid, sa_column=Column("id", Text, primary_key=True))
+    date: dt.date = Field(sa_column=Column("date", Date, nullable=False))
+    currency: str = Field(sa_column=Column("currency", Text, nullable=False))
+    base_currency: str = Field(sa_column=Column("baseCurrency", Text, nullable=False))
+    rate: Decimal = Field(sa_column=Column("rate", Numeric, nullable=False))
+    # Who says so: "ECB", "bank statement".
+    source: str = Field(sa_column=Column("source", Text, nullable=False))
+    created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
+
+
+class CommissionSnapshot(SQLModel, table=True):
+    """What a commission was calculated from: the plan, every lead and spend day that counted. Never changed."""
+
+    __tablename__ = "commission_snapshot"
+    __table_args__ = (Index("commission_snapshot_commission_idx", "commissionId"), {"schema": SCHEMA})
+
+    id: str = Field(default_factory=ids.cuid, sa_column=Column("id", Text, primary_key=True))
+    commission_id: str = Field(sa_column=Column("commissionId", Text, nullable=False))
+    user_id: str = Field(sa_column=Column("userId", Text, nullable=False))
+    year: int = Field(sa_column=Column("year", Integer, nullable=False))
+    month: int = Field(sa_column=Column("month", Integer, nullable=False))
+    created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
+    change_set_id: int = Field(sa_column=Column("changeSetId", BigInteger, nullable=False))
+    # {"name", "version", "rate", …}: the terms in full, so that a later change of plan changes nothing here.
+    plan: dict[str, Any] = Field(sa_column=Column("plan", JSONB, nullable=False))
+    # {"zone", "from", "to", "baseCurrency", "leads": […], "spend": […]}
+    inputs: dict[str, Any] = Field(sa_column=Column("inputs", JSONB, nullable=False))
+    # The columns of "IbCommission", exact and rounded.
+    figures: dict[str, Any] = Field(sa_column=Column("figures", JSONB, nullable=False))
+    # SHA-256 in hex over plan, inputs and figures as jsonb text: equal digests, equal calculation.
+    digest: str = Field(sa_column=Column("digest", Text, nullable=False))
+
+
+class CommissionState(SQLModel, table=True):
+    """Which snapshot stands behind a commission now; kept apart so that `undo` can turn it back."""
+
+    __tablename__ = "commission_state"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    # The "IbCommission" row's id.
+    id: str = Field(sa_column=Column("id", Text, primary_key=True))
+    snapshot_id: str = Field(sa_column=Column("snapshotId", Text, nullable=False))

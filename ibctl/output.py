@@ -1,0 +1,410 @@
+"""What a user sees: rows as table, JSON, CSV or ids on stdout; notes, questions and errors on stderr.
+
+Values print the same way everywhere: times as UTC `2025-10-31T23:59:59.999Z` (JSON, CSV) or `2025-10-31 23:59` (table),
+money with its cents. What a lead typed in a form can neither move the terminal's cursor nor run in a spreadsheet.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+from typing import IO, Annotated, Any, Literal
+
+import typer
+
+from ibctl import money
+from ibctl.errors import RequestError, UsageError
+
+Row = Mapping[str, Any]
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    ids = "ids"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print the rows.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all, instead of stdout.")
+]
+ColumnsOption = Annotated[str | None, typer.Option("--columns", help="The columns to show, separated by commas.")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most this many rows; 0 means all.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Do the work, show the result, and take it back.")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why; kept in the audit record.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a listing: its key in the rows (the schema's own name) and how its values look."""
+
+    key: str
+    kind: Literal["text", "money", "number", "time", "date", "flag", "rate"] = "text"
+    # Shown in a table without `--columns`. JSON and CSV show every column.
+    brief: bool = True
+
+    @property
+    def right(self) -> bool:
+        """Whether a table aligns it to the right."""
+        return self.kind in ("money", "number", "rate")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The options that every listing shares, as one value."""
+
+    format: Format = Format.table
+    output: Path | None = None
+    columns: str | None = None
+
+
+_color = True
+
+
+def use_color(wanted: bool) -> None:
+    """Take `--no-color`; `NO_COLOR` in the environment holds besides."""
+    global _color
+    _color = wanted
+
+
+def _console(*, stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    # A table into a pipe or file is never cut to a width that nobody has.
+    width = None if stream.isatty() or os.environ.get("COLUMNS") else 1000
+    plain_text = not _color or bool(os.environ.get("NO_COLOR"))
+    return Console(
+        file=stream, color_system=None if plain_text else "auto", highlight=False, width=width, soft_wrap=stderr
+    )
+
+
+# --------------------------------------------------------------------------------------------------- talking to people
+
+
+def say(line: str) -> None:
+    """Print a line of text on stdout, as data."""
+    sys.stdout.write(printable(line) + "\n")
+
+
+def heading(line: str) -> None:
+    """Print a line of text on stdout that stands out on a terminal."""
+    from rich.text import Text
+
+    _console().print(Text(printable(line), style="bold"))
+
+
+def note(message: str) -> None:
+    """Say something on stderr."""
+    _console(stderr=True).print(printable(message), markup=False)
+
+
+def error(message: str) -> None:
+    """Print the one line of a failure on stderr."""
+    from rich.text import Text
+
+    line = Text.assemble(("Error:", "bold red"), " ", printable(message))
+    _console(stderr=True).print(line)
+
+
+def warn(message: str) -> None:
+    """Print a warning on stderr."""
+    from rich.text import Text
+
+    _console(stderr=True).print(Text.assemble(("Warning:", "bold yellow"), " ", printable(message)))
+
+
+def some(names: Sequence[str], shown: int = 5) -> str:
+    """Write the first few of many: `a, b, c, d, e and 32 more`."""
+    rest = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def confirm(effect: str, *, yes: bool) -> None:
+    """Ask before something that destroys or moves money; `effect` names it ("37 IBs, 12,480.55 USD").
+
+    Raises UsageError when nobody is there to answer, RequestError when the answer is no.
+    """
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"{effect}: nobody is here to confirm; pass --yes")
+    if not typer.confirm(f"{effect}. Go on?", err=True):
+        raise RequestError("not confirmed: nothing was written")
+
+
+def secret(prompt: str, *, twice: bool = False) -> str:
+    """Read a secret from a hidden prompt, or as one line of stdin when that is no terminal."""
+    if sys.stdin.isatty():
+        value: str = typer.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)
+        return value
+    line = sys.stdin.readline().rstrip("\r\n")
+    if not line:
+        raise UsageError(f"{prompt}: expected it as one line on stdin, which is empty")
+    return line
+
+
+@contextmanager
+def progress(description: str, total: int | None) -> Iterator[Any]:
+    """Show a bar on a terminal, nothing elsewhere; yields a function that takes the work done so far."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console = _console(stderr=True)
+    # Rich sends stdout to the bar's console, stderr: right on one terminal, but a pipe would get no data.
+    on_terminal = sys.stderr.isatty()
+    with Progress(
+        *columns, console=console, transient=True, disable=not on_terminal, redirect_stdout=sys.stdout.isatty()
+    ) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+# Everything that moves a cursor, hides text or turns its direction: C0 and C1 controls, bidi and zero-width marks.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+def printable(text: str) -> str:
+    """Make foreign text safe for a terminal: control and direction characters become visible escapes."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+# ------------------------------------------------------------------------------------------------------------- listings
+
+
+def show(rows: Iterable[Row], columns: Sequence[Column], listing: Listing, *, title: str | None = None) -> int:
+    """Print rows in the asked format, to stdout or atomically to a file; returns how many.
+
+    Raises UsageError for an unknown name in `--columns`, RequestError when the file cannot be written.
+    """
+    chosen = _pick(columns, listing)
+    counted = _Counter(rows)
+    if listing.output is None:
+        _write(counted, chosen, listing.format, sys.stdout, title)
+    else:
+        with atomic_file(listing.output) as stream:
+            _write(counted, chosen, listing.format, stream, title)
+    return counted.count
+
+
+def show_record(row: Row, columns: Sequence[Column], listing: Listing) -> None:
+    """Print one row: a line for each field in a table, one object in JSON, one line in CSV."""
+    if listing.format is not Format.table:
+        show([row], columns, listing)
+        return
+    width = max(len(column.key) for column in columns)
+    for column in _pick(columns, Listing(Format.json, columns=listing.columns)):
+        say(f"{column.key:<{width}}  {shown(row[column.key], column.kind)}")
+
+
+def cut_note(shown: int, limit: int, total: int, what: str) -> None:
+    """Say on stderr that a listing was cut, or that it is empty."""
+    if total == 0:
+        note(f"no {what}")
+    elif limit and total > shown:
+        note(f"the newest {shown:,} of {total:,} {what}; --limit 0 shows all")
+
+
+class _Counter:
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.rows, self.count = rows, 0
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self.rows:
+            self.count += 1
+            yield row
+
+
+def _pick(columns: Sequence[Column], listing: Listing) -> list[Column]:
+    if listing.columns is None:
+        return [c for c in columns if c.brief or listing.format in (Format.json, Format.csv)]
+    by_key = {column.key.lower(): column for column in columns}
+    names = [name.strip() for name in listing.columns.split(",") if name.strip()]
+    unknown = [name for name in names if name.lower() not in by_key]
+    if unknown or not names:
+        known = ", ".join(column.key for column in columns)
+        raise UsageError(f"--columns: no column '{', '.join(unknown)}'; there are {known}")
+    return [by_key[name.lower()] for name in names]
+
+
+def _write(rows: Iterable[Row], columns: list[Column], form: Format, stream: IO[str], title: str | None) -> None:
+    if form is Format.table:
+        _write_table(rows, columns, stream, title)
+    elif form is Format.json:
+        _write_json(rows, columns, stream)
+    elif form is Format.csv:
+        _write_csv(rows, columns, stream)
+    else:
+        stream.writelines(f"{row['id']}\n" for row in rows)
+    stream.flush()
+
+
+def _write_json(rows: Iterable[Row], columns: list[Column], stream: IO[str]) -> None:
+    separator = "[\n  "
+    for row in rows:
+        item = {column.key: plain(row[column.key]) for column in columns}
+        stream.write(separator + json.dumps(item, ensure_ascii=False))
+        separator = ",\n  "
+    stream.write("[]\n" if separator.startswith("[") else "\n]\n")
+
+
+def _write_csv(rows: Iterable[Row], columns: list[Column], stream: IO[str]) -> None:
+    writer = csv_writer(stream)
+    keys = [column.key for column in columns]
+    writer.writerow(keys)
+    writer.writerows([_cell(row[key]) for key in keys] for row in rows)
+
+
+def csv_writer(stream: IO[str], delimiter: str = ",") -> Any:
+    """Return a CSV writer that ends lines with LF and quotes every cell that holds a line break of any kind."""
+    # Before Python 3.13 the writer leaves a lone CR unquoted unless CR is part of the line's end.
+    return csv.writer(_LineFeeds(stream), delimiter=delimiter, lineterminator="\r\n")
+
+
+class _LineFeeds:
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def write(self, record: str) -> None:
+        self.stream.write(record[:-2] + "\n")
+
+
+def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], title: str | None) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    iterator = iter(rows)
+    first = next(iterator, None)
+    if first is None:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        fixed = column.kind != "text"
+        table.add_column(
+            column.key,
+            justify="right" if column.right else "left",
+            no_wrap=fixed,
+            overflow="ellipsis" if fixed else "fold",
+        )
+    for row in chain([first], iterator):
+        table.add_row(*(Text(shown(row[column.key], column.kind)) for column in columns))
+    _table_console(stream).print(table)
+
+
+def _table_console(stream: IO[str]) -> Any:
+    from rich.console import Console
+
+    return _console() if stream is sys.stdout else Console(file=stream, width=1000, no_color=True)
+
+
+# --------------------------------------------------------------------------------------------------------------- values
+
+
+def shown(value: Any, kind: str = "text") -> str:
+    """Write one value for a table."""
+    if value is None:
+        return "–"
+    if value == "":
+        return ""
+    if kind == "money":
+        return money.show(value)
+    if kind == "rate":
+        return f"{value:f}" if isinstance(value, Decimal) else f"{value:.15g}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, int):
+        return f"{value:,}" if kind == "number" else str(value)
+    if isinstance(value, dict | list):
+        return printable(json.dumps(value, ensure_ascii=False))
+    return printable(str(value))
+
+
+def plain(value: Any) -> Any:
+    """Turn one value into what JSON holds; times as the web application writes them."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds") + "Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        # The shared tables keep money as doubles: this is the number that they would hold.
+        return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else float(value)
+    return value
+
+
+# A spreadsheet runs a cell that begins with one of these. Apostrophes before it count too, so that taking one off at
+# import is the exact opposite of putting one on here.
+_FORMULA = re.compile("'*[=+\\-@\t\r]")
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return f"'{value}" if _FORMULA.match(value) else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return plain(value)
+
+
+def looks_like_formula(text: str) -> bool:
+    """Whether a spreadsheet might run a cell with this text, and an export therefore puts an apostrophe before it."""
+    return _FORMULA.match(text) is not None
+
+
+def unneutralise(cell: str) -> str:
+    """Undo what a CSV export did to a text that looks like a formula."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[str]]:
+    """Open a text file that appears under its name only when it is complete.
+
+    Raises RequestError naming the path when it cannot be written.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
+    except OSError as exc:
+        raise RequestError(f"cannot write {path}: {exc.strerror}") from None
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except OSError as exc:
+        Path(temporary).unlink(missing_ok=True)
+        raise RequestError(f"cannot write {path}: {exc.strerror}") from None
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,48 @@
+"""Values for the shell to complete: emails of accounts. Nothing heavy is imported before a word is to be completed.
+
+Give these to Typer as `autocompletion=`. They stay silent where the database cannot be reached, and never start one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def users(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the email of any account."""
+    return _emails(ctx, incomplete, None)
+
+
+def ibs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the email of an IB."""
+    return _emails(ctx, incomplete, "IB")
+
+
+def _emails(ctx: typer.Context, incomplete: str, role: str | None) -> list[str]:
+    from ibctl import config, db
+    from ibctl.errors import IbctlError
+    from ibctl.models.platform import Role
+    from ibctl.users import service
+
+    try:
+        # The root command does not run while a word is completed, so its options have to be picked up here.
+        env_file = ctx.find_root().params.get("env_file")
+        config.use_env_file(Path(env_file) if env_file else None)
+        if not _is_up():
+            return []
+        db.hurry()
+        with db.reading() as session:
+            return service.emails(session, Role(role) if role else None, prefix=incomplete)
+    except IbctlError:
+        # Whatever is wrong, the command itself will say; here it would land in the middle of the line being typed.
+        return []
+
+
+def _is_up() -> bool:
+    """Say whether there is a server to ask; the embedded one is not started by a press of the Tab key."""
+    from ibctl import config, embedded
+
+    settings = config.settings()
+    return settings.database is not None or embedded.status(settings.data_dir / "postgres").state == "running"

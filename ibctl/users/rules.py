@@ -1,0 +1,114 @@
+"""What an email address and a password must be, and how an account's fate is put into words; plain values only."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ibctl import money
+from ibctl.errors import UsageError
+
+PASSWORD_LENGTH = 8  # characters, at least
+PASSWORD_BYTES = 72  # bcrypt ignores whatever follows, so two long passwords could be the same
+BCRYPT_COST = 12
+LIKELY = 0.75  # between 0, nothing in common, and 1
+
+
+def email(text: str) -> str:
+    """Return an address as ibctl stores it: trimmed, lower-case, Unicode composed (NFC). No DNS is asked.
+
+    Raises UsageError with the value and what is wrong with it.
+    """
+    from email_validator import EmailNotValidError, validate_email
+
+    try:
+        return validate_email(text.strip(), check_deliverability=False).normalized.lower()
+    except EmailNotValidError as exc:
+        raise UsageError(f"'{text}' is not an email address: {str(exc).rstrip('.')}") from None
+
+
+def check_password(password: str) -> None:
+    """Raise UsageError when a password is too short, or is one of which bcrypt would not use the whole."""
+    if len(password) < PASSWORD_LENGTH:
+        raise UsageError(f"the password has {len(password)} characters: {PASSWORD_LENGTH} are the least")
+    # "replace" puts one byte for what is no Unicode; the encoder's own exception would hold the password.
+    size = len(password.encode(errors="replace"))
+    if size > PASSWORD_BYTES:
+        raise UsageError(f"the password has {size} bytes in UTF-8: bcrypt uses no more than {PASSWORD_BYTES}")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in password):
+        raise UsageError("the password holds control characters, or bytes that are not UTF-8: type it in anew")
+
+
+def hash_password(password: str) -> str:
+    """Return a bcrypt hash in the `$2b$` form, which Node's bcrypt and bcryptjs read too; takes about 0.2 s.
+
+    Raises UsageError as `check_password` does.
+    """
+    import bcrypt
+
+    check_password(password)
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(BCRYPT_COST, prefix=b"2b")).decode()
+
+
+def close_matches(wanted: str, known: Iterable[str]) -> list[str]:
+    """Return up to three of the emails `known` that somebody who wrote `wanted` may have meant, the likeliest first.
+
+    The parts before and after the @ are weighed apart: thousands of accounts share a domain.
+    """
+    folded = wanted.strip().lower()
+    scored = [(_likeness(folded, name.lower()), name) for name in known]
+    likely = sorted((-score, name) for score, name in scored if score >= LIKELY)
+    return [name for _, name in likely[:3]]
+
+
+def _likeness(wanted: str, known: str) -> float:
+    if len(wanted) >= 3 and wanted in known:
+        return LIKELY
+    parts = zip(wanted.partition("@")[::2], known.partition("@")[::2], strict=True)
+    # Without an @, only the part before it is compared.
+    return min((difflib.SequenceMatcher(None, a, b, autojunk=False).ratio() for a, b in parts if a), default=0)
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What hangs on some accounts; `unpaid_total` is the sum of their payouts not yet paid, in `currency`."""
+
+    emails: Sequence[str]
+    leads: int
+    unpaid: int
+    unpaid_total: Decimal
+    currency: str
+
+    @property
+    def nothing(self) -> bool:
+        """Whether there is neither a lead nor an unpaid commission."""
+        return not self.leads and not self.unpaid
+
+    def __str__(self) -> str:
+        leads = f"{self.leads:,} lead{'' if self.leads == 1 else 's'}"
+        rows = f"{self.unpaid:,} unpaid commission{'' if self.unpaid == 1 else 's'}"
+        return f"{leads} and {rows} ({money.show(self.unpaid_total, self.currency)})"
+
+
+def deactivation_effect(held: Holdings) -> str:
+    """Say what deactivating the accounts does, and what it leaves as it is."""
+    who = held.emails[0] if len(held.emails) == 1 else f"{len(held.emails):,} accounts"
+    return f"{who} can no longer sign in" + ("" if held.nothing else f"; {held} stay as they are")
+
+
+def promotion_effect(held: Holdings) -> str | None:
+    """Say what making an IB an administrator does to what it earns; None when nothing hangs on it."""
+    if held.nothing:
+        return None
+    return f"{held.emails[0]} becomes an ADMIN and earns no more commissions; {held} stay as they are"
+
+
+def locked_note(email: str, locked_until: dt.datetime | None, now: dt.datetime) -> str | None:
+    """Say that an account is locked, for whoever has just given it a new password; None when it is not."""
+    if locked_until is None or locked_until <= now:
+        return None
+    return f"it stays locked until {locked_until:%Y-%m-%d %H:%M} UTC; `ibctl users unlock {email}` lifts that"

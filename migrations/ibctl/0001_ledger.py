@@ -1,0 +1,131 @@
+"""ibctl's own schema: the record of writes and its triggers' function, imports, rates, commission snapshots."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+
+revision: str = "ibctl_0001"
+down_revision: str | None = None
+branch_labels: str | Sequence[str] | None = ("ibctl",)
+depends_on: str | Sequence[str] | None = None
+
+# Statement-level: one INSERT … SELECT for any number of rows. Does nothing unless the transaction has set
+# `ibctl.change_set` (SET LOCAL), so the web application's own writes are neither recorded nor slowed.
+CAPTURE = """
+CREATE FUNCTION ibctl.capture() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  change_set bigint := nullif(current_setting('ibctl.change_set', true), '')::bigint;
+  this_step bigint;
+BEGIN
+  IF change_set IS NULL THEN
+    RETURN NULL;
+  END IF;
+  this_step := coalesce(nullif(current_setting('ibctl.step', true), '')::bigint, 0) + 1;
+  PERFORM set_config('ibctl.step', this_step::text, true);
+  IF TG_OP = 'INSERT' THEN
+    INSERT INTO ibctl.change ("changeSetId", step, "tableName", "rowId", "before", "after")
+    SELECT change_set, this_step, TG_TABLE_NAME, n.id, NULL, to_jsonb(n) FROM new_rows n;
+  ELSIF TG_OP = 'DELETE' THEN
+    INSERT INTO ibctl.change ("changeSetId", step, "tableName", "rowId", "before", "after")
+    SELECT change_set, this_step, TG_TABLE_NAME, o.id, to_jsonb(o), NULL FROM old_rows o;
+  ELSE
+    INSERT INTO ibctl.change ("changeSetId", step, "tableName", "rowId", "before", "after")
+    SELECT change_set, this_step, TG_TABLE_NAME, o.id, to_jsonb(o), to_jsonb(n)
+    FROM old_rows o JOIN new_rows n USING (id) WHERE o IS DISTINCT FROM n;
+  END IF;
+  RETURN NULL;
+END $$
+"""
+
+
+def _created() -> sa.Column[object]:
+    return sa.Column("createdAt", TIMESTAMP(precision=3), nullable=False)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "change_set",
+        sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+        _created(),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("host", sa.Text, nullable=False),
+        sa.Column("command", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text),
+        sa.Column("counts", JSONB, nullable=False),
+        sa.Column("undoes", sa.BigInteger),
+        sa.Index("change_set_undoes_idx", "undoes"),
+        schema="ibctl",
+    )
+    op.create_table(
+        "change",
+        sa.Column("changeSetId", sa.BigInteger, nullable=False),
+        sa.Column("step", sa.BigInteger, nullable=False),
+        sa.Column("tableName", sa.Text, nullable=False),
+        sa.Column("rowId", sa.Text, nullable=False),
+        sa.Column("before", JSONB),
+        sa.Column("after", JSONB),
+        sa.Index("change_set_idx", "changeSetId"),
+        sa.Index("change_row_idx", "rowId"),
+        schema="ibctl",
+    )
+    op.execute(CAPTURE)
+    op.create_table(
+        "lead_import",
+        sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+        _created(),
+        sa.Column("changeSetId", sa.BigInteger, nullable=False),
+        sa.Column("fileName", sa.Text, nullable=False),
+        sa.Column("sha256", sa.Text, nullable=False),
+        sa.Column("mapping", JSONB, nullable=False),
+        sa.Column("rows", sa.Integer, nullable=False),
+        sa.Column("created", sa.Integer, nullable=False),
+        sa.Column("unchanged", sa.Integer, nullable=False),
+        sa.Column("refused", sa.Integer, nullable=False),
+        sa.Index("lead_import_sha256_idx", "sha256"),
+        schema="ibctl",
+    )
+    op.create_table(
+        "exchange_rate",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("date", sa.Date, nullable=False),
+        sa.Column("currency", sa.Text, nullable=False),
+        sa.Column("baseCurrency", sa.Text, nullable=False),
+        sa.Column("rate", sa.Numeric, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        _created(),
+        sa.UniqueConstraint("date", "currency", "baseCurrency", name="exchange_rate_date_currency_key"),
+        schema="ibctl",
+    )
+    op.create_table(
+        "commission_snapshot",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("commissionId", sa.Text, nullable=False),
+        sa.Column("userId", sa.Text, nullable=False),
+        sa.Column("year", sa.Integer, nullable=False),
+        sa.Column("month", sa.Integer, nullable=False),
+        _created(),
+        sa.Column("changeSetId", sa.BigInteger, nullable=False),
+        sa.Column("plan", JSONB, nullable=False),
+        sa.Column("inputs", JSONB, nullable=False),
+        sa.Column("figures", JSONB, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Index("commission_snapshot_commission_idx", "commissionId"),
+        schema="ibctl",
+    )
+    op.create_table(
+        "commission_state",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("snapshotId", sa.Text, nullable=False),
+        schema="ibctl",
+    )
+
+
+def downgrade() -> None:
+    # CASCADE takes the capture triggers on the platform's tables along with their function.
+    op.execute("DROP FUNCTION ibctl.capture() CASCADE")
+    for table in (
+        "commission_state", "commission_snapshot", "exchange_rate", "lead_import", "change", "change_set",
+    ):  # fmt: skip
+        op.drop_table(table, schema="ibctl")

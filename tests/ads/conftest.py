@@ -1,0 +1,77 @@
+"""IBs with ad accounts, as the web application makes them, and spend files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ibctl import ids
+
+Sql = Callable[..., list[tuple[Any, ...]]]
+HEADER = "account,date,dailySpend,impressions,clicks,leads,conversions"
+
+
+@dataclass(frozen=True)
+class Ads:
+    """Puts rows into the shared tables, outside ibctl, and reads spend days back."""
+
+    sql: Sql
+    folder: Path
+
+    def user(self, email: str) -> str:
+        user = ids.cuid()
+        self.sql(
+            'INSERT INTO "User" (id, email, password, "updatedAt") VALUES (%s, %s, %s, now())', user, email, "x"
+        )  # fmt: skip
+        return user
+
+    def account(
+        self, user: str, facebook_id: str | None, name: str = "Main", currency: str = "USD", zone: str = "UTC"
+    ) -> str:
+        account = ids.cuid()
+        self.sql(
+            'INSERT INTO "FacebookAdAccount" (id, "userId", "adAccountId", "adAccountName", currency, timezone,'
+            ' "updatedAt") VALUES (%s, %s, %s, %s, %s, %s, now())',
+            account, user, facebook_id, name, currency, zone,
+        )  # fmt: skip
+        return account
+
+    def commission(self, user: str, year: int, month: int, status: str) -> str:
+        commission = ids.cuid()
+        self.sql(
+            'INSERT INTO "IbCommission" (id, "userId", year, month, "paymentStatus", "updatedAt")'
+            " VALUES (%s, %s, %s, %s, %s, now())",
+            commission, user, year, month, status,
+        )  # fmt: skip
+        return commission
+
+    def file(self, *rows: str, header: str = HEADER, name: str = "spend.csv") -> Path:
+        path = self.folder / name
+        path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+        return path
+
+    def days(self, columns: str = '"dailySpend", impressions, clicks, leads, conversions') -> list[tuple[Any, ...]]:
+        """All spend days by account and date."""
+        return self.sql(
+            f'SELECT a."adAccountId", h."date"::text, {columns} FROM "AdSpendHistory" h'
+            ' JOIN "FacebookAdAccount" a ON a.id = h."adAccountId" ORDER BY 1, 2'
+        )
+
+    def whole(self) -> list[tuple[Any, ...]]:
+        return self.sql('SELECT * FROM "AdSpendHistory" ORDER BY "adAccountId", "date"')
+
+    def change_sets(self) -> int:
+        ((count,),) = self.sql("SELECT count(*) FROM ibctl.change_set")
+        return int(count)
+
+
+@pytest.fixture
+def ads(sql: Sql, tmp_path: Path) -> Ads:
+    """An IB with the account act_1 in USD."""
+    platform = Ads(sql, tmp_path)
+    platform.account(platform.user("anna@x.y"), "act_1")
+    return platform

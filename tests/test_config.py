@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ibctl import config
+from ibctl.errors import ConfigError
+
+
+def test_the_web_applications_env_file_is_read_from_a_folder_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ENCRYPTION_KEY")
+    (tmp_path / ".env").write_text(
+        'DATABASE_URL="postgresql://u:p@h/d?schema=public"\nENCRYPTION_KEY="a#b$c d"  # comment\nOTHER=1\n'
+    )
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    found = config.settings()
+    assert found.database is not None
+    assert found.database.url == "postgresql://u:p@h/d"
+    assert found.encryption_key == "a#b$c d"
+    assert found.sources["DATABASE_URL"] == str(tmp_path / ".env")
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("IBCTL_TIMEZONE=Europe/Berlin\nIBCTL_BASE_CURRENCY=eur\n")
+    monkeypatch.setenv("IBCTL_TIMEZONE", "Asia/Tokyo")
+    found = config.settings()
+    assert (found.timezone.key, found.sources["IBCTL_TIMEZONE"]) == ("Asia/Tokyo", "environment")
+    assert (found.base_currency, found.sources["IBCTL_BASE_CURRENCY"]) == ("EUR", str(tmp_path / ".env"))
+
+
+def test_an_env_file_that_is_named_must_exist(tmp_path: Path) -> None:
+    config.use_env_file(tmp_path / "missing.env")
+    with pytest.raises(ConfigError, match=r"missing\.env does not exist"):
+        config.settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("IBCTL_TIMEZONE", "Mars/Olympus"), ("IBCTL_TIMEZONE", "../etc/passwd"), ("IBCTL_BASE_CURRENCY", "DOLLAR"),
+        ("IBCTL_PHONE_REGION", "GERMANY"), ("IBCTL_LOCK_TIMEOUT", "soon"), ("IBCTL_LOCK_TIMEOUT", "nan"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_named_with_its_value(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    config.use_env_file(None)
+    with pytest.raises(ConfigError) as caught:
+        config.settings()
+    assert name in str(caught.value)
+    assert value in str(caught.value)
+
+
+def test_the_settings_do_not_show_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENCRYPTION_KEY", "hunter2-hunter2-hunter2-hunter2-")
+    config.use_env_file(None)
+    assert "hunter2" not in repr(config.settings())
+
+
+def test_a_password_in_the_command_line_is_not_recorded() -> None:
+    config.use_command(["demo", "--url", "postgresql://u:hunter2@h/d", "--reason", "two words"])
+    assert config.command() == "demo --url 'postgresql://u:***@h/d' --reason 'two words'"

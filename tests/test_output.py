@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ibctl import output
+from ibctl.errors import RequestError, UsageError
+from ibctl.output import Column, Format, Listing
+
+COLUMNS = [Column("id", brief=False), Column("name"), Column("amount", "money"), Column("at", "time")]
+ROW: dict[str, Any] = {"id": "c1", "name": "Zoë", "amount": 1234.5, "at": datetime(2025, 10, 31, 23, 59, 59, 999_000)}
+
+
+def test_json_is_one_array_of_objects_under_the_schemas_names(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show([ROW, ROW | {"amount": None}], COLUMNS, Listing(Format.json))
+    first, second = json.loads(capsys.readouterr().out)
+    assert first == {"id": "c1", "name": "Zoë", "amount": 1234.5, "at": "2025-10-31T23:59:59.999Z"}
+    assert second["amount"] is None
+
+
+def test_json_of_nothing_is_an_empty_array(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show([], COLUMNS, Listing(Format.json))
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_a_table_shows_the_brief_columns_and_cents(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show([ROW], COLUMNS, Listing())
+    text = capsys.readouterr().out
+    assert "1,234.50" in text
+    assert "2025-10-31 23:59" in text
+    assert "c1" not in text
+
+
+def test_ids_are_one_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show([ROW, ROW], COLUMNS, Listing(Format.ids))
+    assert capsys.readouterr().out == "c1\nc1\n"
+
+
+def test_columns_picks_and_orders(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show([ROW], COLUMNS, Listing(Format.csv, columns="amount,ID"))
+    assert capsys.readouterr().out == "amount,id\n1234.5,c1\n"
+
+
+def test_an_unknown_column_names_those_that_there_are() -> None:
+    with pytest.raises(UsageError, match="no column 'password'; there are id, name, amount, at"):
+        output.show([ROW], COLUMNS, Listing(columns="name,password"))
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+49301234", "-12.50", "@SUM(A1)", "\tx", "'=x", "''-x"])
+def test_a_text_that_a_spreadsheet_would_run_is_neutralised_and_read_back(text: str) -> None:
+    stream = io.StringIO()
+    output._write_csv([{"name": text, "amount": -12.5}], [Column("name"), Column("amount", "money")], stream)
+    _, (cell, number) = csv.reader(io.StringIO(stream.getvalue(), newline=""))
+    assert cell.startswith("'")
+    assert number == "-12.5"
+    assert output.unneutralise(cell) == text
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_export_then_import_gives_every_text_back(text: str) -> None:
+    assert output.unneutralise(str(output._cell(text))) == text
+
+
+def test_what_a_lead_typed_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show([ROW | {"name": "a\x1b[2J\u202eb\rc"}], COLUMNS, Listing())
+    output.note("x\x1b]0;title\x07")
+    shown = "".join(capsys.readouterr())
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert r"a\x1b[2J\u202eb\rc" in shown
+
+
+def test_markup_in_data_is_not_interpreted(capsys: pytest.CaptureFixture[str]) -> None:
+    output.show([ROW | {"name": "[red]x[/red]"}], COLUMNS, Listing())
+    output.note("[bold]y[/bold]")
+    shown = "".join(capsys.readouterr())
+    assert "[red]x[/red]" in shown
+    assert "[bold]y[/bold]" in shown
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    target.write_text("before")
+
+    def failing() -> Any:
+        yield ROW
+        raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError):
+        output.show(failing(), COLUMNS, Listing(Format.csv, target))
+    assert target.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
+    output.show([ROW], COLUMNS, Listing(Format.csv, target))
+    assert target.read_text().startswith("id,name,amount,at\nc1,")
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"cannot write .*no/such/out\.csv: No such file"):
+        output.show([ROW], COLUMNS, Listing(Format.csv, tmp_path / "no" / "such" / "out.csv"))
+
+
+def test_without_a_terminal_a_question_is_an_error_that_names_the_flag() -> None:
+    with pytest.raises(UsageError, match=r"37 IBs, 12,480\.55 USD: nobody is here to confirm; pass --yes"):
+        output.confirm("37 IBs, 12,480.55 USD", yes=False)
+    output.confirm("37 IBs", yes=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        (None, "text", "–"),
+        (1234567, "number", "1,234,567"),
+        (Decimal("1.0850"), "rate", "1.0850"),
+        (True, "flag", "yes"),
+        (date(2025, 10, 1), "date", "2025-10-01"),
+        (0.3, "rate", "0.3"),
+        (0.1 + 0.2, "money", "0.30"),
+    ],
+)
+def test_values_are_written_for_people(value: Any, kind: str, text: str) -> None:
+    assert output.shown(value, kind) == text

@@ -233,7 +233,8 @@ def _small_ib(chance: Chance) -> list[Row]:
     for month in range(5, 11):
         for number, day in enumerate((2, 5, 9, 13, 17, 21, 26)):
             at = datetime(2025, month, day, 9 + number, 7 * number, chance.whole(0, 59))
-            row = _lead(chance, 5_000 + 10 * month + number, at, SMALL)
+            name = chance.one(MAIL_NAMES.split())
+            row = _lead(chance, 0, at, SMALL) | {"email": f"{name}{month}{number:02d}@example.com"}
             if number in ((1, 3, 4) if month % 2 == 0 else (1, 3)):
                 row |= _qualified(stamp(at + timedelta(days=4)), "Prime XBT", "212.35" if number == 3 else "400.00")
             rows.append(row)

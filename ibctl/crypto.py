@@ -26,7 +26,8 @@ KEY_LENGTH = 32
 IV_LENGTH = 16
 TAG_LENGTH = 16
 # `bytes.fromhex` alone is laxer than the web application's side: it skips white space, where Node stops reading.
-_HEX = re.compile("[0-9a-f]*")
+# Written in lower case; Node reads either.
+_HEX = re.compile("[0-9A-Fa-f]*")
 
 
 class SecretError(RequestError):
@@ -41,8 +42,6 @@ class Sealed:
 
     def __repr__(self) -> str:
         return "Sealed(…)"
-
-    __str__ = __repr__
 
 
 class SealedText(TypeDecorator[Sealed]):

@@ -27,7 +27,7 @@ HASTY_TIMEOUT = 2  # seconds; the least that every libpq takes as it is
 # The first half of every advisory lock's key, so that ibctl's locks never meet another program's.
 LOCK_CLASS = 0x1BC71
 # Insert, update and delete on the 17 platform tables and on ibctl's own that are recorded (`ledger.CAPTURED`).
-CAPTURE_TRIGGERS = 3 * (17 + 2)
+CAPTURE_TRIGGERS = 3 * (17 + 4)
 
 
 @dataclass(frozen=True)
@@ -337,7 +337,10 @@ def explain(exc: psycopg.Error) -> IbctlError | None:
     if state == "23505":
         return RequestError(f"in conflict with a row that is there already: {exc.diag.message_detail or first_line}")
     if state in ("42P01", "42703", "3F000", "42883"):
-        return ConfigError(f"the database is not what ibctl expects ({first_line}): run `ibctl db check`")
+        return ConfigError(
+            f"the database is not what ibctl expects ({first_line}): "
+            "a new one needs `ibctl db upgrade`, and `ibctl db check` names what is missing"
+        )
     if state == "42501":
         return ConfigError(f"the database user lacks a right: {first_line}")
     if state == "25006":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import typer
 
@@ -30,7 +31,8 @@ class Reading(Generic[T]):
 
     The cells are as they were before an export neutralised them, and not stripped.
 
-    A row with more or fewer cells than the header is refused with code `cells`. `good` counts the rows that were read.
+    A row with more or fewer cells than the header is refused with code `cells`. `good` counts the rows that were read,
+    `refused` the others by code.
     """
 
     file: csvfile.CsvFile
@@ -38,6 +40,7 @@ class Reading(Generic[T]):
     rejects: csvfile.RejectFile
     read: Callable[[int, Mapping[str, str]], T]
     good: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
 
     def rows(self, on_bytes: Callable[[int], None] | None = None) -> Iterator[T]:
         """Yield what the good rows mean, and put the others into the reject file."""
@@ -54,12 +57,29 @@ class Reading(Generic[T]):
             yield row
 
     def _fields(self, cells: list[str]) -> dict[str, str]:
-        return {field: output.unneutralise(cells[index]) for field, index in self.columns.items()}
+        # Hardly a cell begins with an apostrophe, and a call for each of millions would be felt.
+        return {
+            field: output.unneutralise(cell) if (cell := cells[index])[:1] == "'" else cell
+            for field, index in self.columns.items()
+        }
 
     def _refuse(self, number: int, cells: list[str], why: RowError) -> None:
         self.rejects.add(number, cells, why.code, why.field, why.message)
+        self.refused[why.code] += 1
         if self.rejects.count <= SHOWN:
             output.note(f"row {number} refused: {why.field and why.field + ': '}{why.message}")
+
+
+COLUMNS = [output.Column("rows", "number"), output.Column("outcome"), output.Column("code")]
+
+
+def outcome(good: Mapping[str, int], refused: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Yield what became of a file's rows, for people and scripts: read, then `good` by word, then `refused` by code."""
+    yield {"rows": sum(good.values()) + sum(refused.values()), "outcome": "read", "code": ""}
+    for word, count in good.items():
+        yield {"rows": count, "outcome": word, "code": ""}
+    for code, count in refused.items():
+        yield {"rows": count, "outcome": "refused", "code": code}
 
 
 def finish(rejects: csvfile.RejectFile, good: int) -> None:

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -40,6 +39,10 @@ class Format(StrEnum):
 
 
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print the rows.")]
+# For counts and sums, which have no ids.
+SummaryFormatOption = Annotated[
+    Literal["table", "json", "csv"], typer.Option("--format", "-f", help="How to print the counts.")
+]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all, instead of stdout.")
 ]
@@ -90,9 +93,16 @@ def _console(*, stderr: bool = False) -> Any:
     # A table into a pipe or file is never cut to a width that nobody has.
     width = None if stream.isatty() or os.environ.get("COLUMNS") else 1000
     plain_text = not _color or bool(os.environ.get("NO_COLOR"))
-    return Console(
+    console = Console(
         file=stream, color_system=None if plain_text else "auto", highlight=False, width=width, soft_wrap=stderr
     )
+    console.on_broken_pipe = _closed_pipe  # type: ignore[method-assign]
+    return console
+
+
+def _closed_pipe() -> NoReturn:
+    # Rich would end the process with 1; `cli.py` knows what a closed pipe means.
+    raise BrokenPipeError
 
 
 # --------------------------------------------------------------------------------------------------- talking to people
@@ -209,8 +219,13 @@ def show_record(row: Row, columns: Sequence[Column], listing: Listing) -> None:
         show([row], columns, listing)
         return
     width = max(len(column.key) for column in columns)
-    for column in _pick(columns, Listing(Format.json, columns=listing.columns)):
-        say(f"{column.key:<{width}}  {shown(row[column.key], column.kind)}")
+    chosen = _pick(columns, Listing(Format.json, columns=listing.columns))
+    lines = [printable(f"{column.key:<{width}}  {shown(row[column.key], column.kind)}\n") for column in chosen]
+    if listing.output is None:
+        sys.stdout.writelines(lines)
+    else:
+        with atomic_file(listing.output) as stream:
+            stream.writelines(lines)
 
 
 def cut_note(shown: int, limit: int, total: int, what: str) -> None:
@@ -232,6 +247,8 @@ class _Counter:
 
 
 def _pick(columns: Sequence[Column], listing: Listing) -> list[Column]:
+    if listing.format is Format.ids and all(column.key != "id" for column in columns):
+        raise UsageError("--format ids: these rows have no ids; there are table, json and csv")
     if listing.columns is None:
         return [c for c in columns if c.brief or listing.format in (Format.json, Format.csv)]
     by_key = {column.key.lower(): column for column in columns}
@@ -290,10 +307,11 @@ def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], ti
     from rich.table import Table
     from rich.text import Text
 
-    iterator = iter(rows)
-    first = next(iterator, None)
-    if first is None:
+    lines = [[shown(row[column.key], column.kind) for column in columns] for row in rows]
+    if not lines:
         return
+    by_column = zip(columns, zip(*lines, strict=True), strict=True)
+    aligned = zip(*(_on_the_point(column, cells) for column, cells in by_column), strict=True)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
     for column in columns:
         fixed = column.kind != "text"
@@ -303,9 +321,17 @@ def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], ti
             no_wrap=fixed,
             overflow="ellipsis" if fixed else "fold",
         )
-    for row in chain([first], iterator):
-        table.add_row(*(Text(shown(row[column.key], column.kind)) for column in columns))
+    for cells in aligned:
+        table.add_row(*map(Text, cells))
     _table_console(stream).print(table)
+
+
+def _on_the_point(column: Column, cells: Sequence[str]) -> list[str]:
+    """Pad amounts so that their points stand under each other, where some have more digits than the cents."""
+    if column.kind not in ("money", "rate"):
+        return list(cells)
+    behind = [len(cell) - len(cell.partition(".")[0]) for cell in cells]
+    return [cell + " " * (max(behind) - length) for cell, length in zip(cells, behind, strict=True)]
 
 
 def _table_console(stream: IO[str]) -> Any:

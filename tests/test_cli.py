@@ -83,6 +83,12 @@ def test_every_command_has_help_and_stands_in_the_readme() -> None:
         assert f"ibctl {' '.join(path)}" in readme, f"README does not name `ibctl {' '.join(path)}`"
 
 
+def test_help_is_not_broken_raggedly_at_80_columns() -> None:
+    # A paragraph of one line is wrapped by the terminal; one of several keeps its own breaks, so they must fit.
+    paragraphs = [(path, one.splitlines()) for path, found in commands(root()) for one in found.help.split("\n\n")]
+    assert [(path, lines) for path, lines in paragraphs if len(lines) > 1 and max(map(len, lines)) > 76] == []
+
+
 def test_every_command_that_writes_offers_a_dry_run_a_reason_and_yes() -> None:
     writing = {
         path: {option for parameter in found.params for option in parameter.opts}

@@ -135,7 +135,6 @@ MALFORMED = {
     "a part missing": json.dumps({"encrypted": PARTS["encrypted"], "iv": PARTS["iv"]}),
     "a number for a part": stored(tag=17),
     "null for a part": stored(iv=None),
-    "upper-case hex": stored(encrypted=PARTS["encrypted"].upper()),
     "white space in the hex": stored(encrypted=" ".join(PARTS["encrypted"])),
     "an odd number of digits": stored(encrypted=PARTS["encrypted"][:-1]),
     "no hex": stored(encrypted="zz" + PARTS["encrypted"][2:]),
@@ -165,6 +164,27 @@ def test_a_damaged_value_is_refused_and_nothing_of_it_is_told(text: str) -> None
     assert not any(value in told for value in PARTS.values())
 
 
+def test_upper_case_hex_is_read_as_node_reads_it() -> None:
+    assert crypto.decrypt(json.dumps({name: part.upper() for name, part in PARTS.items()}), KEY) == PLAIN
+
+
+def encrypted_elsewhere(plain: bytes, *, iv: bytes) -> str:
+    encryptor = Cipher(algorithms.AES(KEY.encode()), modes.GCM(iv)).encryptor()
+    cipher = encryptor.update(plain) + encryptor.finalize()
+    return json.dumps({"encrypted": cipher.hex(), "iv": iv.hex(), "tag": encryptor.tag.hex()})
+
+
+@pytest.mark.parametrize("length", [8, 11, 13, 15, 17, 32])
+def test_a_sound_cipher_with_an_iv_that_the_web_application_never_makes_is_refused(length: int) -> None:
+    with pytest.raises(SecretError, match=f"its iv has {length} bytes"):
+        crypto.decrypt(encrypted_elsewhere(PLAIN.encode(), iv=bytes(length)), KEY)
+
+
+def test_a_tag_cut_short_is_refused_although_node_would_take_it() -> None:
+    with pytest.raises(SecretError, match="its tag 12"):
+        crypto.decrypt(MALFORMED["a tag of 12 bytes"], KEY)
+
+
 def test_another_key_is_refused_and_neither_key_nor_value_is_told() -> None:
     with pytest.raises(SecretError, match="another ENCRYPTION_KEY") as caught:
         crypto.decrypt(STORED, OTHER_KEY)
@@ -173,10 +193,7 @@ def test_another_key_is_refused_and_neither_key_nor_value_is_told() -> None:
 
 
 def test_bytes_that_are_no_text_are_refused_without_being_told() -> None:
-    iv = bytes(16)
-    encryptor = Cipher(algorithms.AES(KEY.encode()), modes.GCM(iv)).encryptor()
-    cipher = encryptor.update(b"hunter2\xff") + encryptor.finalize()
-    text = json.dumps({"encrypted": cipher.hex(), "iv": iv.hex(), "tag": encryptor.tag.hex()})
+    text = encrypted_elsewhere(b"hunter2\xff", iv=bytes(16))
     with pytest.raises(SecretError, match="not text") as caught:
         crypto.decrypt(text, KEY)
     assert "hunter2" not in everything_in(caught.value)

@@ -93,7 +93,8 @@ def test_what_ibctl_writes_as_csv_it_reads_back(
     with csvfile.open_csv(path, delimiter=",") as file:
         read = [[output.unneutralise(cell) for cell in row] for _, row in file.rows()]
     # Spaces at a cell's beginning carry no meaning in CSV files made by people ("a, b").
-    assert read == [[cell.lstrip(" ") if cell[:1] == " " else cell for cell in row] for row in table if any(row)]
+    stripped = [[cell.lstrip(" ") for cell in row] for row in table]
+    assert read == [row for row in stripped if any(row)]
 
 
 # ----------------------------------------------------------------------------------------------------------- encoding

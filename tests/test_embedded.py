@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +28,7 @@ from ibctl.errors import ConfigError, RequestError
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="written for sockets and signals")
 root_only = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root's own dangers")
 
-FAST = {"fsync": "off"}
+FAST = {"fsync": "off", "max_connections": "12"}
 START = "import sys; from pathlib import Path; from ibctl import embedded; print(embedded.start(Path(sys.argv[1])))"
 START_FAST = START.replace("(Path(sys.argv[1]))", "(Path(sys.argv[1]), settings={'fsync': 'off'})")
 
@@ -108,15 +109,19 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def postmasters(place: Path) -> list[int]:
-    found = []
+def servers_below(place: Path, beginning: str) -> dict[int, int]:
+    """PostgreSQL's processes at work in such folders, each with its parent."""
+    found = {}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if process.name() == "postgres" and process.cwd() == str(place / "pgdata"):
-                parent = process.parent()
-                if parent is None or parent.name() != "postgres":
-                    found.append(process.pid)
+            if process.name() in ("postgres", "initdb") and process.cwd().startswith(str(place / beginning)):
+                found[process.pid] = process.ppid()
     return found
+
+
+def postmasters(place: Path) -> list[int]:
+    servers = servers_below(place, "pgdata")
+    return [pid for pid, parent in servers.items() if parent not in servers]
 
 
 # ----------------------------------------------------------------------------------------------------- when all is well
@@ -170,10 +175,10 @@ def test_nothing_is_said_on_stderr(shared: Path) -> None:
 
 def test_libpq_variables_of_the_user_change_nothing(shared: Path) -> None:
     embedded.stop(shared)
-    misleading = {"PGPORT": "6432", "PGDATA": "/nowhere", "PGHOST": "example.org", "PGUSER": "x", "PGDATABASE": "y"}
+    misleading = {"PGPORT": "6432", "PGDATA": "/nowhere", "PGHOST": "example.org", "PGCLIENTENCODING": "LATIN1"}
     url = output(python(START, shared, env=os.environ | misleading))
-    check = "import psycopg, sys; print(psycopg.connect(sys.argv[1]).info.dbname)"
-    assert output(python(check, url, env=os.environ | misleading)) == "ibctl"
+    assert query(url, "SHOW client_encoding") == "UTF8"
+    assert output(python(START, shared, env=os.environ | misleading)) == url
 
 
 def test_stop_status_and_remove(place: Path) -> None:
@@ -203,6 +208,16 @@ def test_stop_status_and_remove(place: Path) -> None:
     assert embedded.remove(place) is True
     assert not place.exists()
     assert is_gone(running.pid)
+
+
+def test_a_server_without_a_free_connection_is_running_all_the_same(shared: Path) -> None:
+    url = embedded.start(shared)
+    with ExitStack() as sessions:
+        for _ in range(int(FAST["max_connections"])):
+            sessions.enter_context(psycopg.connect(url))
+        assert embedded.status(shared).state == "running"
+        with pytest.raises(ConfigError, match="does not let us in: sorry, too many clients already"):
+            embedded.start(shared)
 
 
 def test_a_stopped_folder_can_be_moved(shared: Path) -> None:
@@ -250,18 +265,24 @@ def test_nobody_gets_in_without_the_password(shared: Path) -> None:
 
 def test_no_other_user_can_touch_socket_data_or_password(shared: Path) -> None:
     embedded.start(shared)
+    assert shared.stat().st_mode & 0o066 == 0
     private = ("password", LOCK, "server.log", "pgdata", "run", "run/.s.PGSQL.5432")
     assert {name: (shared / name).stat().st_mode & 0o077 for name in private} == dict.fromkeys(private, 0)
     assert (shared / "password").stat().st_uid == os.geteuid()
-    assert shared.stat().st_mode & 0o066 == 0
-    if os.geteuid() == 0:  # what the server's user does not need is not his
-        owners = {name: (shared / name).owner() for name in ("", "password", "pgdata", "run", "server.log")}
-        server = dict.fromkeys(("pgdata", "run", "server.log"), "pgserver")
-        assert owners == {"": "root", "password": "root"} | server
-        assert psutil.Process(pid_of(shared)).gids().real == (shared / "pgdata").stat().st_gid
-        status = Path(f"/proc/{pid_of(shared)}/status")
-        if status.exists():
-            assert "\nGroups:\t \n" in status.read_text(), "the server kept root's groups"
+
+
+@root_only
+def test_the_server_owns_only_what_it_needs_and_is_in_none_of_roots_groups(shared: Path) -> None:
+    embedded.stop(shared)
+    output(python("import os; os.setgroups([0, 4]); " + START, shared))
+    owners = {name: (shared / name).owner() for name in ("", "password", LOCK, "pgdata", "run", "server.log")}
+    pgserver = dict.fromkeys(("pgdata", "run", "server.log"), "pgserver")
+    assert owners == {"": "root", "password": "root", LOCK: "root"} | pgserver
+    process = psutil.Process(pid_of(shared))
+    account = pwd.getpwnam("pgserver")
+    assert (set(process.uids()), set(process.gids())) == ({account.pw_uid}, {account.pw_gid})
+    status = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    assert [line.split() for line in status if line.startswith("Groups:")] == [["Groups:"]]
 
 
 def test_folders_above_keep_their_modes_and_new_ones_let_the_server_pass(parent: Path) -> None:
@@ -337,7 +358,7 @@ def test_orphans_of_a_killed_server_do_not_work_on(shared: Path) -> None:
             with suppress(psycopg.Error):
                 busy.execute("SELECT count(*) FROM generate_series(1, 100000000000)")
 
-        thread = threading.Thread(target=never_ends)
+        thread = threading.Thread(target=never_ends, daemon=True)
         thread.start()
         until(lambda: psutil.Process(orphan).cpu_percent(0.05) > 1)
         os.kill(pid_of(shared), signal.SIGKILL)
@@ -345,7 +366,7 @@ def test_orphans_of_a_killed_server_do_not_work_on(shared: Path) -> None:
         assert not is_gone(orphan)
         assert query(embedded.start(shared), "SELECT 1") == 1
         assert is_gone(orphan)
-        thread.join()
+        thread.join(10)
 
 
 @pytest.mark.parametrize("what", ["zombie", "somebody else's process", "nothing"])
@@ -354,7 +375,8 @@ def test_a_stale_pid_file_is_not_believed(shared: Path, what: str) -> None:
     pid_file = shared / "pgdata" / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
     embedded.stop(shared)
-    with subprocess.Popen(["sleep", "60"], **as_server(shared)) as other:
+    # Of the same user and in the same folder: only its name tells that it is no server.
+    with subprocess.Popen(["sleep", "60"], cwd=shared / "pgdata", **as_server(shared)) as other:
         if what != "somebody else's process":
             other.kill()
             until(lambda: is_gone(other.pid))
@@ -378,7 +400,11 @@ def test_a_start_that_was_killed_half_way_is_made_good(place: Path, moment: str)
     until(lambda: next(place.glob(moment), None) is not None)
     starter.kill()
     starter.communicate()
+    orphans = servers_below(place, "new.")
+    for orphan in orphans:  # so that they cannot happen to end by themselves
+        os.kill(orphan, signal.SIGSTOP)
     url = embedded.start(place, settings=FAST)
+    assert all(is_gone(orphan) for orphan in orphans)
     assert query(url, "SELECT current_database()") == "ibctl"
     assert len(postmasters(place)) == 1
     assert embedded.start(place) == url
@@ -422,6 +448,21 @@ def test_data_of_another_version_are_refused(shared: Path) -> None:
             embedded.start(shared)
     finally:
         version.write_text("18\n")
+
+
+def test_a_server_that_asks_for_no_password_is_refused(shared: Path) -> None:
+    url = embedded.start(shared)
+    rules = shared / "pgdata" / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text("local all all trust\n")
+    try:
+        execute(url, "SELECT pg_reload_conf()")
+        time.sleep(0.5)
+        with pytest.raises(ConfigError, match="authentication method requirement failed"):
+            embedded.start(shared)
+    finally:
+        rules.write_text(before)
+        embedded.stop(shared)
 
 
 def test_a_lost_password_is_named(shared: Path) -> None:

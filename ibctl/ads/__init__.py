@@ -3,5 +3,7 @@
 An *account* is one row of "FacebookAdAccount": an IB's ad account with its own currency and time zone. It is named by
 its row id, by Facebook's id (`act_123`, or `123`), or by its name where only one account has it. A *spend day* is one
 row of "AdSpendHistory": one account on one day of the account's zone. Spend, impressions, clicks, leads and conversions
-are what was *reported*; the ratios and the running totals are *derived* from it and always computed here.
+are what was *reported*. The rest is *derived* and always computed here: `ctr` is percent, clicks per 100 impressions as
+Facebook shows it; `cpc` and `cpl` are spend per click and per lead, in the account's currency; 0 where there is nothing
+to divide by; `cumulativeSpend` and `cumulativeLeads` are the account's running totals by date.
 """

@@ -39,6 +39,11 @@ COLUMNS = [
     Column("updatedAt", "time", brief=False),
 ]
 
+EPILOG = (
+    "Codes of refused rows: cells (too many or too few), account_missing, account_unknown, account_ambiguous, "
+    "date_invalid, date_future, amount_invalid, count_invalid, currency_mismatch, duplicate (of an earlier row)."
+)
+
 AccountOption = Annotated[str | None, typer.Option(help="Only this ad account: its id, act_…, or name.")]
 IbOption = Annotated[str | None, typer.Option(help="Only this IB: email or id.", autocompletion=completion.ibs)]
 MonthOption = Annotated[str | None, typer.Option(help="Only this month, like 2025-10.")]
@@ -46,7 +51,7 @@ FromOption = Annotated[str | None, typer.Option("--from", help="From this day on
 ToOption = Annotated[str | None, typer.Option("--to", help="Up to this day, and on it.")]
 
 
-@spend.command("import")
+@spend.command("import", epilog=EPILOG)
 def import_(
     file: Annotated[Path, typer.Argument(help="A CSV file, your own or exported from Facebook.", show_default=False)],
     rejects: Annotated[
@@ -54,6 +59,7 @@ def import_(
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="The file's encoding, where it is not UTF-8.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="What separates cells, where it is unclear.")] = None,
+    format: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
@@ -72,11 +78,14 @@ def import_(
     Example: ibctl ads spend import october.csv --dry-run
     """
     with ExitStack() as stack:
-        source = stack.enter_context(csvfile.open_csv(file, encoding=encoding, delimiter=delimiter))
-        refused = stack.enter_context(csvfile.RejectFile(rejects or csvfile.rejects_path(file), source))
-        report = stack.enter_context(output.progress(f"Reading {file.name}", source.size))
+        opened = stack.enter_context(csvfile.open_csv(file, encoding=encoding, delimiter=delimiter))
+        read = stack.enter_context(output.progress(f"Reading {file.name}", opened.size))
         session = stack.enter_context(db.transaction(dry_run=dry_run, reason=reason))
-        result = service.import_spend(session, source, refused, on_bytes=report)
+        # Complete before the commit: nothing may be imported whose refused rows are lost.
+        refused = stack.enter_context(csvfile.RejectFile(rejects or csvfile.rejects_path(file), opened))
+        result = service.import_spend(session, opened, refused, on_bytes=read)
+    counts = {"added": result.added, "changed": result.changed, "unchanged": result.unchanged}
+    output.show(imports.outcome(counts, result.refused), imports.COLUMNS, output.Listing(output.Format(format)))
     if result.rows:
         session.written.announce(_summary(result))
     _tell_consequences(result)
@@ -84,9 +93,8 @@ def import_(
 
 
 def _summary(result: service.SpendImport) -> str:
-    counts = {"added": result.added, "changed": result.changed, "unchanged": result.unchanged}
-    days = "spend days " + ", ".join(f"{word}: {count:,}" for word, count in counts.items())
-    return f"{days}; other days with new running totals: {result.rederived:,}" if result.rederived else days
+    written = f"spend days written: {result.added + result.changed:,}"
+    return f"{written}, others with new running totals: {result.rederived:,}" if result.rederived else written
 
 
 def _tell_consequences(result: service.SpendImport) -> None:

@@ -129,17 +129,23 @@ def read(cells: Mapping[str, str], accounts: Accounts, currency: str | None) -> 
     """
     account = accounts.find(cells.get("account", "").strip() or cells.get("accountName", ""))
     day = _day(cells["date"], account)
-    for named in (currency, cells.get("currency", "").strip().upper()):
-        if named and named != account.currency.upper():
-            raise RowError(
-                "currency_mismatch",
-                "dailySpend" if named is currency else "currency",
-                f"the amount is in {named}, but account {account.facebook_id or account.id} has {account.currency}",
-            )
+    if currency:
+        _require_currency(currency, account, "dailySpend")
+    if named := cells.get("currency"):
+        _require_currency(named, account, "currency")
     amount = _amount(cells["dailySpend"])
     return SpendDay(
         account, day, amount, tuple(_count(cells[name], name) if name in cells else None for name in COUNTS)
     )
+
+
+def _require_currency(named: str, account: Account, field: str) -> None:
+    if named.strip() and named.strip().upper() != account.currency.upper():
+        raise RowError(
+            "currency_mismatch",
+            field,
+            f"the amount is in {named.strip()}, but account {account.facebook_id or account.id} has {account.currency}",
+        )
 
 
 def _day(text: str, account: Account) -> date:
@@ -168,9 +174,11 @@ def _count(text: str, field: str) -> int:
     if not cleaned:
         return 0
     # Leading zeros aside, ten digits are more than the column holds; int() is not fed with thousands of them.
-    if not (cleaned.isascii() and cleaned.isdigit()) or len(cleaned.lstrip("0")) > 10 or int(cleaned) > LARGEST_COUNT:
-        raise RowError("count_invalid", field, f"'{text}' is not a whole number from 0 to {LARGEST_COUNT}")
-    return int(cleaned)
+    if cleaned.isascii() and cleaned.isdigit() and len(cleaned.lstrip("0")) <= 10:
+        count = int(cleaned)
+        if count <= LARGEST_COUNT:
+            return count
+    raise RowError("count_invalid", field, f"'{text}' is not a whole number from 0 to {LARGEST_COUNT}")
 
 
 class FirstRows:

@@ -19,6 +19,7 @@ from ibctl.users import service as users
 
 # How many rows a listing that streams holds in memory.
 FETCH = 2_000
+DOUBLES = ("dailySpend", "ctr", "cpc", "cpl", "cumulativeSpend")
 
 
 # ------------------------------------------------------------------------------------------------------------- accounts
@@ -68,7 +69,8 @@ class SpendImport:
     changed: int
     # Days besides, whose running totals or ratios moved because of these.
     rederived: int
-    refused: int
+    # By code.
+    refused: Mapping[str, int]
     settled: list[Settled]
     # Changed days that stay with the IB they were booked for, though the account now belongs to another.
     of_former_owners: int
@@ -110,7 +112,7 @@ def import_spend(
     counts = _write(session)
     settled = [Settled(*row) for row in session.execute(sql.SETTLED)]
     session.execute(sql.DROP)
-    return SpendImport(rows=reading.good, refused=rejects.count, settled=settled, **counts)
+    return SpendImport(rows=reading.good, refused=reading.refused, settled=settled, **counts)
 
 
 def _columns(file: csvfile.CsvFile) -> tuple[dict[str, int], str | None]:
@@ -127,11 +129,13 @@ def _write(session: Session) -> dict[str, int]:
     # Without statistics the planner takes a fresh table for a small one, and joins a million rows in a loop.
     session.execute(sa.text("ANALYZE spend_file"))
     session.execute(sql.CREATE_START)
+    session.execute(sa.text("ANALYZE spend_start"))
     # New days of these accounts, by the web application, wait until the running totals are written: their foreign key
     # needs the account's row. So do changes of the days themselves.
     session.execute(sql.LOCK_ACCOUNTS)
     session.execute(sql.LOCK_DAYS)
     session.execute(sql.CREATE_AFTER)
+    session.execute(sa.text("ANALYZE spend_after"))
     _require_countable(session)
     session.execute(sql.INSERT, now)
     updated = session.execute(sql.UPDATE, now).rowcount  # type: ignore[attr-defined]
@@ -214,12 +218,14 @@ def _rows(session: Session, where: str, values: Mapping[str, Any], limit: int) -
         execution_options={"stream_results": True, "yield_per": FETCH},
     )
     for row in found.mappings():
-        yield {name: _exact(value) if isinstance(value, float) else value for name, value in row.items()}
+        values = dict(row)
+        for name in DOUBLES:
+            # What Python writes without an exponent can be imported again as it is; NaN is not in the range either.
+            if not (1e-4 <= values[name] < 1e16 or values[name] == 0):
+                values[name] = _exact(values[name])
+        yield values
 
 
 def _exact(value: float) -> Decimal | None:
-    """Return a stored double with all of its digits, so that what is exported is what is imported again.
-
-    None for NaN and infinities, which the database lets through and JSON does not know.
-    """
+    """Return a stored double with all of its digits; None for what is no number, which JSON does not know."""
     return Decimal(repr(value)) if math.isfinite(value) else None

@@ -27,9 +27,9 @@ COLUMNS = [
     Column("year", "text"),
     Column("month", "text"),
     Column("totalLeads", "number", brief=False),
-    Column("qualifiedLeads", "number"),
+    Column("qualifiedLeads", "number", brief=False),
     Column("totalAdSpend", "money", brief=False),
-    Column("totalCpaEarned", "money"),
+    Column("totalCpaEarned", "money", brief=False),
     Column("commissionRate", "rate", brief=False),
     Column("commissionAmount", "money", brief=False),
     Column("bonusAmount", "money", brief=False),
@@ -47,9 +47,9 @@ RUN_COLUMNS = [
     Column("updated", "number"),
     Column("unchanged", "number"),
     Column("removed", "number"),
-    Column("held", "number"),
+    Column("held", "number", brief=False),
     Column("sealed", "number"),
-    Column("drifted", "number"),
+    Column("drifted", "number", brief=False),
     Column("totalPayout", "money"),
 ]
 LINE_COLUMNS = [

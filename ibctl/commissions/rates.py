@@ -122,12 +122,12 @@ class Settled:
 
 @dataclass(frozen=True)
 class RatesImport:
-    """How the rows of a rates file fared: good `rows`, of them `added` and `changed`, and those `refused`."""
+    """How the rows of a rates file fared: good `rows`, of them `added` and `changed`, and the `refused` by code."""
 
     rows: int
     added: int
     changed: int
-    refused: int
+    refused: Mapping[str, int]
     settled: list[Settled]
 
     @property
@@ -169,7 +169,7 @@ def import_rates(
     settled = [Settled(*row) for row in session.execute(_SETTLED)]
     # Not left to the end of the transaction, which may hold another import.
     session.execute(sa.text("DROP TABLE rates_file, rates_changed"))
-    return RatesImport(reading.good, added, changed, rejects.count, settled)
+    return RatesImport(reading.good, added, changed, reading.refused, settled)
 
 
 _CREATE_FILE = sa.text("CREATE TEMP TABLE rates_file (id text, date date, currency text, rate numeric, source text)")

@@ -22,9 +22,13 @@ COLUMNS = [
     Column("source"),
     Column("createdAt", "time", brief=False),
 ]
+EPILOG = (
+    "Codes of refused rows: cells (too many or too few), date_invalid, date_future, currency_invalid, rate_invalid, "
+    "source_invalid, duplicate (of an earlier row)."
+)
 
 
-@rates_app.command("import")
+@rates_app.command("import", epilog=EPILOG)
 def import_(
     file: Annotated[Path, typer.Argument(help="A CSV file: date, currency, rate, source.", show_default=False)],
     source: Annotated[
@@ -35,6 +39,7 @@ def import_(
     ] = None,
     encoding: Annotated[str | None, typer.Option(help="The file's encoding, where it is not UTF-8.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="What separates cells, where it is unclear.")] = None,
+    format: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
@@ -50,14 +55,15 @@ def import_(
     """
     with (
         csvfile.open_csv(file, encoding=encoding, delimiter=delimiter) as opened,
-        csvfile.RejectFile(rejects or csvfile.rejects_path(file), opened) as refused,
         db.transaction(dry_run=dry_run, reason=reason) as session,
+        # Complete before the commit: nothing may be imported whose refused rows are lost.
+        csvfile.RejectFile(rejects or csvfile.rejects_path(file), opened) as refused,
     ):
         result = rates.import_rates(session, opened, refused, source=source)
+    counts = {"added": result.added, "changed": result.changed, "unchanged": result.unchanged}
+    output.show(imports.outcome(counts, result.refused), imports.COLUMNS, output.Listing(output.Format(format)))
     if result.rows:
-        session.written.announce(
-            f"rates added: {result.added:,}, changed: {result.changed:,}, unchanged: {result.unchanged:,}"
-        )
+        session.written.announce(f"rates written: {result.added + result.changed:,}")
     _warn_of_settled(result)
     imports.finish(refused, result.rows)
 

@@ -18,12 +18,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
-
-import psycopg
 
 from ibctl.embedded import folder, programs, server
 from ibctl.errors import RequestError
@@ -77,13 +76,13 @@ def status(data_dir: Path) -> Status:
     common: dict[str, Any] = {"data_dir": root, "log": root / "server.log", "size": folder.size(root / "pgdata")}
     if not (root / "pgdata").exists():
         return Status("not created", **common)
-    try:
+    version = folder.data_version(root)
+    with suppress(OSError, ValueError):  # without a password, or a port, nothing can be running
         url = server.address(root)
-        version, started_at = server.identity(url)
-    except (psycopg.OperationalError, OSError, ValueError):
-        return Status("stopped", version=folder.data_version(root), **common)
-    pid, shown = folder.recorded_pid(root), re.sub(r":[^:@/]+@", "@", url)
-    return Status("running", version=version, pid=pid, address=shown, started_at=started_at, **common)
+        if found := server.identity(url):
+            shown, pid = re.sub(r":[^:@/]+@", "@", url), folder.recorded_pid(root)
+            return Status("running", version=found[0] or version, pid=pid, address=shown, started_at=found[1], **common)
+    return Status("stopped", version=version, **common)
 
 
 def remove(data_dir: Path) -> bool:

@@ -31,8 +31,9 @@ DATABASE = "ibctl"
 CONNECT_SECONDS = 2
 START_SECONDS = 300  # recovery after a crash may have much to replay
 STOP_SECONDS = 60
-# What a server says that will let us in if we wait, or end by itself.
+# What a server says that will let us in if we wait, or that ends by itself; and what it says for good.
 NOT_YET = re.compile("starting up|not yet accepting|in recovery|shutting down")
+FOR_GOOD = re.compile("FATAL|authentication method requirement failed")
 
 
 # ------------------------------------------------------------------------------------------------------------- reaching
@@ -64,11 +65,15 @@ def connect(url: str, database: str = DATABASE) -> psycopg.Connection[Any]:
     return psycopg.connect(url, dbname=database, connect_timeout=CONNECT_SECONDS, autocommit=True, **proof)
 
 
-def identity(url: str) -> tuple[str, datetime]:
-    """Return the server's version and start, naive UTC. Raises psycopg.OperationalError."""
+def identity(url: str) -> tuple[str | None, datetime | None] | None:
+    """Return the server's version and start (naive UTC), as far as it tells them; None when nothing answers."""
     query = "SELECT current_setting('server_version'), pg_postmaster_start_time() AT TIME ZONE 'UTC'"
-    with connect(url) as connection:
-        row = connection.execute(query).fetchone()
+    try:
+        with connect(url) as connection:
+            row = connection.execute(query).fetchone()
+    except psycopg.OperationalError as exc:
+        # A refusal is an answer: it may be recovering, or have no connection left.
+        return (None, None) if "FATAL" in str(exc) else None
     assert row is not None
     return row[0], row[1]
 
@@ -196,7 +201,7 @@ def _when_ready(root: Path) -> str | None:
         try:
             return _with_database(root)
         except (psycopg.OperationalError, ValueError) as exc:
-            refused = "FATAL" in str(exc) and not NOT_YET.search(str(exc))
+            refused = FOR_GOOD.search(str(exc)) and not NOT_YET.search(str(exc))
             if refused or time.monotonic() > deadline:
                 raise ConfigError(f"the embedded server in {root} does not let us in: {reason(str(exc))}") from None
         if _postmaster(root) is None and not _listens(root):

@@ -10,16 +10,15 @@ import re
 from functools import cache
 from typing import Any
 
-LONGEST_EMAIL = 254
 LONGEST_PHONE = 50
 
-_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# Domains that nobody can have, as email-validator lists them, are left to it; so is whatever holds `--` (Punycode).
-_PLAIN_EMAIL = re.compile(
-    rf"(?=[^@]{{1,64}}@)(?!.*--){_ATOM}(?:\.{_ATOM})*"
-    rf"@(?:{_LABEL}\.)+(?!(?:arpa|invalid|local|localhost|onion|test)$)[a-z]{{2,63}}"
-)
+# No part of an address this short can be too long.
+_SHORT = 64
+_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]++"
+_LABEL = r"[a-z0-9]++(?:-[a-z0-9]++)*+"
+_PLAIN_EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*+@(?:{_LABEL}\.)+([a-z]{{2,63}})")
+# Domains that nobody can have, as email-validator lists them.
+_RESERVED = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
 _SPACING = str.maketrans("", "", " -./()")
 _DIALLED = re.compile(r"[\d +\-./()]*\d[\d +\-./()]*", re.ASCII)
 
@@ -30,7 +29,8 @@ def email(text: str) -> str:
     Raises ValueError with the value and what is wrong with it.
     """
     address = text.strip().lower()
-    if len(address) <= LONGEST_EMAIL and _PLAIN_EMAIL.fullmatch(address):
+    found = _PLAIN_EMAIL.fullmatch(address)
+    if found and len(address) <= _SHORT and found[1] not in _RESERVED:
         return address
     from email_validator import EmailNotValidError, validate_email
 
@@ -47,9 +47,10 @@ def phone(text: str, region: str | None = None) -> str:
     been handed out: the lists of ranges are always behind. Raises ValueError with the value and what is wrong.
     """
     number = text.strip()
-    digits = number.translate(_SPACING)
-    if digits.startswith("+") and _is_plain(digits):
-        return digits
+    if number.startswith("+"):
+        digits = number if number[1:].isdigit() else number.translate(_SPACING)
+        if _is_plain(digits):
+            return digits
     if region is None and not number.startswith(("+", "\uff0b")):
         return _as_written(number)
     return _parsed(number, region)

@@ -180,6 +180,8 @@ def write(session: Session, now: datetime) -> Imported:
     # The default holds no file's worth of hashes; without statistics a fresh table is taken for a small one.
     session.execute(sa.text("SET LOCAL work_mem = '64MB'"))
     session.execute(sa.text("ANALYZE lead_file"))
+    session.execute(sql.CREATE_KNOWN)
+    session.execute(sa.text("ANALYZE lead_known"))
     session.execute(sql.MARK_KNOWN)
     for statement in (sql.CREATE_SHARED, sql.CREATE_CHOSEN, sql.CHOOSE, sql.MARK_DUPLICATES):
         session.execute(statement)

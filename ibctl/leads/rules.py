@@ -99,8 +99,6 @@ class Reading:
             return lambda text: contacts.phone(output.unneutralise(text), self.region)
         if field in DATES:
             return lambda text: dates.moment(text, day_first=self.day_first)
-        if field == "email":
-            return lambda text: contacts.email(output.unneutralise(text))
         return _PARSERS.get(field, _text)
 
 
@@ -134,7 +132,9 @@ def _word(text: str, words: Sequence[str], what: str) -> str:
 
 
 def _text(text: str) -> str:
-    value = output.unneutralise(text.strip()).strip()
+    value = text.strip()
+    if value.startswith("'"):
+        value = output.unneutralise(value).strip()
     if "\0" in value:
         raise ValueError("it holds a NUL character")
     if len(value) > LONGEST_TEXT:
@@ -153,7 +153,12 @@ def _token(text: str) -> str:
     return value
 
 
+def _email(text: str) -> str:
+    return contacts.email(output.unneutralise(text))
+
+
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "email": _email,
     "leadType": lead_type,
     "status": status,
     "trackingToken": _token,
@@ -183,8 +188,8 @@ def from_options(given: Mapping[str, str], reading: Reading, now: datetime) -> d
             values[field] = reading.parser(field)(text.strip())
         except ValueError as exc:
             raise UsageError(f"{option(field)}: {exc}") from None
-        if field in DATES and (wrong := future(values[field], now)):
-            raise UsageError(f"{option(field)}: {wrong}")
+        if field in DATES and values[field] > now:
+            raise UsageError(f"{option(field)}: {future(values[field])}")
         if values[field] == "":
             raise UsageError(f"{option(field)} is empty: `leads edit LEAD --clear {field}` empties a field")
     return values
@@ -193,10 +198,8 @@ def from_options(given: Mapping[str, str], reading: Reading, now: datetime) -> d
 # ---------------------------------------------------------------------------------------------------------- whole leads
 
 
-def future(moment: datetime, now: datetime) -> str | None:
-    """Say that a moment has not come yet; both are naive UTC."""
-    if moment <= now:
-        return None
+def future(moment: datetime) -> str:
+    """Say that a moment (naive UTC) has not come yet."""
     # Not what time it is now: the same file is to give the same messages.
     return f"{moment:%Y-%m-%d %H:%M} UTC has not come yet; where a time is not UTC, write its zone, like +02:00"
 
@@ -264,36 +267,36 @@ class RowReader:
                     value = parse(text)
                 except ValueError as exc:
                     raise _refusal(_CODES.get(field, "text_invalid"), field, str(exc)) from None
-                values[place] = None if value == "" else value
-        if not any(values[place] for place in self._contacts):
-            raise RowError("contact_missing", "", "the row has neither email, phone nor tracking token")
-        self._check_dates(values)
-        self._check_total(values)
+                if value != "":
+                    values[place] = value
+        self._check(values)
         if self.owner_columns:
             values[self._owner_place] = self._owner(cells)
         for place, default in self._defaults:
             if values[place] is None:
                 values[place] = default
-        return values[:-1]
+        values.pop()
+        return values
 
-    def _check_dates(self, values: list[Any]) -> None:
+    def _check(self, values: list[Any]) -> None:
+        """Refuse what the fields of a row cannot be together."""
+        email, phone, token = self._contacts
+        if not (values[email] or values[phone] or values[token]):
+            raise RowError("contact_missing", "", "the row has neither email, phone nor tracking token")
         for field, place in self._dates:
             moment = values[place]
-            if moment is not None and (wrong := future(moment, self.now)):
-                raise RowError("date_future", field, wrong)
-        # A row without leadCapturedAt is a lead captured now.
-        wrong = before_capture(values[self._captured] or self.now, values[self._qualified])
-        if wrong is not None:
-            raise RowError("date_order", "qualifiedAt", wrong)
-
-    def _check_total(self, values: list[Any]) -> None:
-        total = values[self._total]
-        if total is None:
-            return
-        parts = (values[self._ftd] or 0) + (values[self._cpa] or 0)
-        if total != parts:
-            message = f"totalEarned {total} is not ftdEarned + cpaEarned, which are {parts}"
-            raise RowError("total_mismatch", "totalEarned", message)
+            if moment is not None and moment > self.now:
+                raise RowError("date_future", field, future(moment))
+        if (qualified := values[self._qualified]) is not None:
+            # A row without leadCapturedAt is a lead captured now.
+            wrong = before_capture(values[self._captured] or self.now, qualified)
+            if wrong is not None:
+                raise RowError("date_order", "qualifiedAt", wrong)
+        if (total := values[self._total]) is not None:
+            parts = (values[self._ftd] or 0) + (values[self._cpa] or 0)
+            if total != parts:
+                message = f"totalEarned {total} is not ftdEarned + cpaEarned, which are {parts}"
+                raise RowError("total_mismatch", "totalEarned", message)
 
     def _owner(self, cells: Sequence[str]) -> str | None:
         owner_id: str | None = None

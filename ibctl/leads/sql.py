@@ -57,19 +57,25 @@ def copy_file(fields: Sequence[str]) -> str:
 # ----------------------------------------------------------------------------------------- leads that are there already
 
 
-def _same(field: str, rank: int, theirs: str, ours: str) -> str:
-    """Return the SELECT of rows and the leads that have the same value of a field, at most COMPARED for each value."""
-    return f"""
-        SELECT f.line, l.id, {rank} AS rank, '{field}' AS field FROM lead_file f
-        JOIN (
-          SELECT id, value FROM (
-            SELECT l.id, {theirs} AS value, row_number() OVER (PARTITION BY {theirs} ORDER BY l.id) AS number
-            FROM "Lead" l
-            WHERE {theirs} IN (SELECT {ours} FROM lead_file f WHERE f.code IS NULL AND {ours} IS NOT NULL)
-          ) numbered WHERE number <= {COMPARED}
-        ) l ON l.value = {ours}
-        WHERE f.code IS NULL"""
+# The columns that name a lead, in the order in which a match is told; and how a lead writes them.
+_KEYS = {"trackingToken": 'l."trackingToken"', "email": "lower(l.email)", "phoneKey": phone_key("l.phone")}
 
+_KNOWN = " UNION ALL ".join(
+    f"""
+        SELECT l.id, {rank} AS rank, {theirs} AS value FROM "Lead" l
+        WHERE {theirs} IN (SELECT f."{key}" FROM lead_file f WHERE f.code IS NULL AND f."{key}" IS NOT NULL)"""
+    for rank, (key, theirs) in enumerate(_KEYS.items())
+)
+# Those leads first, and the comparison then: mostly they are few, and a statement of its own knows that.
+CREATE_KNOWN = sa.text(
+    f"""
+    CREATE TEMP TABLE lead_known ON COMMIT DROP AS
+    SELECT id, rank, value FROM (
+        SELECT *, row_number() OVER (PARTITION BY rank, value ORDER BY id) AS number FROM ({_KNOWN}
+        ) known
+    ) numbered WHERE number <= {COMPARED}
+    """
+)
 
 # How a lead writes what a row may say about it.
 _THEIRS = {
@@ -96,16 +102,17 @@ _DIFFERENCES = ", ".join(
     )
 )
 
+_COMPARED = " UNION ALL ".join(
+    f"""
+        SELECT f.line, k.rank, '{key.removesuffix("Key")}' AS field, l.id,
+               concat_ws(', ', {_DIFFERENCES}) AS differences
+        FROM lead_known k JOIN lead_file f ON f."{key}" = k.value JOIN "Lead" l ON l.id = k.id
+        WHERE k.rank = {rank} AND f.code IS NULL"""
+    for rank, key in enumerate(_KEYS)
+)
 MARK_KNOWN = sa.text(
     f"""
-    WITH hit AS (
-        SELECT f.line, l.id, 1 AS rank, 'trackingToken' AS field
-        FROM lead_file f JOIN "Lead" l ON l."trackingToken" = f."trackingToken" WHERE f.code IS NULL
-        UNION ALL {_same("email", 2, "lower(l.email)", "f.email")}
-        UNION ALL {_same("phone", 3, phone_key("l.phone"), 'f."phoneKey"')}
-    ), compared AS (
-        SELECT f.line, h.rank, h.field, l.id, concat_ws(', ', {_DIFFERENCES}) AS differences
-        FROM hit h JOIN lead_file f ON f.line = h.line JOIN "Lead" l ON l.id = h.id
+    WITH compared AS ({_COMPARED}
     ), nearest AS (
         SELECT DISTINCT ON (line) * FROM compared ORDER BY line, differences <> '', rank, id
     )
@@ -120,7 +127,6 @@ MARK_KNOWN = sa.text(
 
 # --------------------------------------------------------------------------------------------- rows that repeat another
 
-_KEYS = ("trackingToken", "email", "phoneKey")
 _NEW = "f.code IS NULL AND f.known IS NULL"
 
 _REPEATED = " UNION ".join(

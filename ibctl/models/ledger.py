@@ -18,7 +18,7 @@ SCHEMA = "ibctl"
 # The head of migrations/ibctl that this code was written for.
 LEDGER_REVISION = "ibctl_0001"
 # Own tables whose writes are recorded like the platform's, so that `undo` puts them back too. Each has a text `id`.
-CAPTURED = ("exchange_rate", "commission_state")
+CAPTURED = ("exchange_rate", "commission_state", "lead_programme", "lead_transfer")
 
 
 def _created() -> Any:
@@ -80,6 +80,45 @@ class LeadImport(SQLModel, table=True):
     created: int = Field(sa_column=Column("created", Integer, nullable=False))
     unchanged: int = Field(sa_column=Column("unchanged", Integer, nullable=False))
     refused: int = Field(sa_column=Column("refused", Integer, nullable=False))
+
+
+class LeadProgramme(SQLModel, table=True):
+    """What a lead of a broker must have done to qualify, from a day on; the next one of the broker ends it."""
+
+    __tablename__ = "lead_programme"
+    __table_args__ = (
+        UniqueConstraint("broker", "effectiveFrom", name="lead_programme_broker_from_key"),
+        {"schema": SCHEMA},
+    )
+
+    id: str = Field(default_factory=ids.cuid, sa_column=Column("id", Text, primary_key=True))
+    broker: str = Field(sa_column=Column("broker", Text, nullable=False))
+    # The first day, in the platform's zone, on which a captured lead falls under these terms.
+    effective_from: dt.date = Field(sa_column=Column("effectiveFrom", Date, nullable=False))
+    # In the base currency; the sum of what the lead's accounts hold or have traded with. 0: no deposit is asked for.
+    min_deposit: Decimal = Field(sa_column=Column("minDeposit", Numeric, nullable=False))
+    # Closed lots. 0: none are asked for.
+    min_lots: Decimal = Field(sa_column=Column("minLots", Numeric, nullable=False))
+    # Counted from the capture; NULL: no limit.
+    days_allowed: int | None = Field(default=None, sa_column=Column("daysAllowed", Integer))
+    # What the broker pays for a qualified lead, in the base currency.
+    cpa: Decimal = Field(sa_column=Column("cpa", Numeric, nullable=False))
+    created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
+
+
+class LeadTransfer(SQLModel, table=True):
+    """A lead that went from one IB to another: what happened before `effectiveAt` counts for the former owner."""
+
+    __tablename__ = "lead_transfer"
+    __table_args__ = (Index("lead_transfer_lead_idx", "leadId"), {"schema": SCHEMA})
+
+    id: str = Field(default_factory=ids.cuid, sa_column=Column("id", Text, primary_key=True))
+    lead_id: str = Field(sa_column=Column("leadId", Text, nullable=False))
+    # NULL: the platform's own lead.
+    from_user_id: str | None = Field(default=None, sa_column=Column("fromUserId", Text))
+    to_user_id: str = Field(sa_column=Column("toUserId", Text, nullable=False))
+    effective_at: dt.datetime = Field(sa_column=Column("effectiveAt", TIMESTAMP(precision=3), nullable=False))
+    created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
 
 
 class ExchangeRate(SQLModel, table=True):

@@ -40,7 +40,7 @@ DETAILS = [
 ]
 
 User = Annotated[str, typer.Argument(metavar="USER", help="Email or id.", autocompletion=completion.users)]
-Users = Annotated[list[str], typer.Argument(metavar="USER...", help="Emails or ids.", autocompletion=completion.users)]
+Users = Annotated[list[str], typer.Argument(metavar="USER", help="Emails or ids.", autocompletion=completion.users)]
 RoleOption = Annotated[Role, typer.Option(case_sensitive=False, help="What the account may do.")]
 
 
@@ -70,8 +70,12 @@ def add(
 @app.command("list")
 def list_(
     role: Annotated[Role | None, typer.Option(case_sensitive=False, help="Only this role.")] = None,
-    active: Annotated[bool | None, typer.Option("--active/--inactive", help="Only those that may, or not.")] = None,
-    locked: Annotated[bool | None, typer.Option("--locked/--unlocked", help="Only those locked now, or not.")] = None,
+    active: Annotated[
+        bool | None, typer.Option("--active/--inactive", help="Only active accounts, or only inactive ones.")
+    ] = None,
+    locked: Annotated[
+        bool | None, typer.Option("--locked/--unlocked", help="Only accounts locked now, or only others.")
+    ] = None,
     search: Annotated[str | None, typer.Option(help="A part of the email.")] = None,
     limit: output.LimitOption = 50,
     format: output.FormatOption = output.Format.table,

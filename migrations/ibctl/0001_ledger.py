@@ -87,6 +87,30 @@ def upgrade() -> None:
         schema="ibctl",
     )
     op.create_table(
+        "lead_programme",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("broker", sa.Text, nullable=False),
+        sa.Column("effectiveFrom", sa.Date, nullable=False),
+        sa.Column("minDeposit", sa.Numeric, nullable=False),
+        sa.Column("minLots", sa.Numeric, nullable=False),
+        sa.Column("daysAllowed", sa.Integer),
+        sa.Column("cpa", sa.Numeric, nullable=False),
+        _created(),
+        sa.UniqueConstraint("broker", "effectiveFrom", name="lead_programme_broker_from_key"),
+        schema="ibctl",
+    )
+    op.create_table(
+        "lead_transfer",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("leadId", sa.Text, nullable=False),
+        sa.Column("fromUserId", sa.Text),
+        sa.Column("toUserId", sa.Text, nullable=False),
+        sa.Column("effectiveAt", TIMESTAMP(precision=3), nullable=False),
+        _created(),
+        sa.Index("lead_transfer_lead_idx", "leadId"),
+        schema="ibctl",
+    )
+    op.create_table(
         "exchange_rate",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("date", sa.Date, nullable=False),
@@ -126,6 +150,7 @@ def downgrade() -> None:
     # CASCADE takes the capture triggers on the platform's tables along with their function.
     op.execute("DROP FUNCTION ibctl.capture() CASCADE")
     for table in (
-        "commission_state", "commission_snapshot", "exchange_rate", "lead_import", "change", "change_set",
+        "commission_state", "commission_snapshot", "exchange_rate", "lead_transfer", "lead_programme", "lead_import",
+        "change", "change_set",
     ):  # fmt: skip
         op.drop_table(table, schema="ibctl")

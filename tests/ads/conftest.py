@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ibctl import ids
+from tests.conftest import Result
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 HEADER = "account,date,dailySpend,impressions,clicks,leads,conversions"
@@ -67,6 +68,12 @@ class Ads:
     def change_sets(self) -> int:
         ((count,),) = self.sql("SELECT count(*) FROM ibctl.change_set")
         return int(count)
+
+
+def outcome(run: Result) -> dict[str, int]:
+    """What the table of an import says: {"added": 2, "duplicate": 1}; without what is 0."""
+    cells = [line.split() for line in run.stdout.splitlines()[3:] if line.strip()]
+    return {cell[-1]: int(cell[0].replace(",", "")) for cell in cells if cell[0] != "0" and cell[1] != "read"}
 
 
 @pytest.fixture

@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.ads.conftest import Ads
+from tests.ads.conftest import Ads, outcome
 from tests.conftest import Result
 
 Run = Callable[..., Result]
+
 FACEBOOK = "Account ID,Account name,Day,Amount spent (USD),Impressions,Clicks (all),Link clicks,Leads,Results"
 
 
 def test_a_file_of_spend_becomes_spend_days(ads: Ads, ibctl: Run) -> None:
     run = ibctl("ads", "spend", "import", ads.file("act_1,2025-10-01,120.50,10000,150,5,2", "1,2025-10-02,80,0,0,,1"))
-    assert (run.exit_code, run.stdout) == (0, "")
-    assert "added: 2, changed: 0, unchanged: 0; change set 1, `ibctl undo 1` takes it back" in run.stderr
+    assert (run.exit_code, outcome(run)) == (0, {"added": 2})
+    assert run.stderr == "spend days written: 2; change set 1, `ibctl undo 1` takes it back\n"
     assert ads.days() == [("act_1", "2025-10-01", 120.5, 10000, 150, 5, 2), ("act_1", "2025-10-02", 80, 0, 0, 0, 1)]
 
 
@@ -42,7 +43,7 @@ def test_a_day_in_the_middle_moves_the_running_totals_behind_it_and_nothing_befo
     ibctl("ads", "spend", "import", ads.file("act_1,2025-10-01,1,0,0,1,0", "act_1,2025-10-03,3,0,0,3,0"))
     stamps = ads.days('h."updatedAt"')
     run = ibctl("ads", "spend", "import", ads.file("act_1,2025-10-02,2,0,0,2,0"))
-    assert "added: 1, changed: 0, unchanged: 0; other days with new running totals: 1;" in run.stderr
+    assert "spend days written: 1, others with new running totals: 1;" in run.stderr
     assert [row[2:] for row in ads.days('"cumulativeSpend", "cumulativeLeads"')] == [(1, 1), (3, 3), (6, 6)]
     assert ads.days('h."updatedAt"')[0] == stamps[0]
     assert ads.days('h."updatedAt"')[2] > stamps[1]
@@ -79,14 +80,14 @@ def test_importing_a_file_again_writes_nothing(ads: Ads, ibctl: Run) -> None:
     before = ads.whole()
     run = ibctl("ads", "spend", "import", path)
     assert (run.exit_code, ads.whole(), ads.change_sets()) == (0, before, 1)
-    assert "added: 0, changed: 0, unchanged: 2" in run.stderr
+    assert outcome(run) == {"unchanged": 2}
     assert "change set" not in run.stderr
 
 
 def test_only_days_that_differ_are_written(ads: Ads, ibctl: Run) -> None:
     ibctl("ads", "spend", "import", ads.file("act_1,2025-10-01,1,0,0,0,0", "act_1,2025-10-02,1,0,0,0,0"))
     run = ibctl("ads", "spend", "import", ads.file("act_1,2025-10-01,1,0,0,0,0", "act_1,2025-10-02,1,7,0,0,0"))
-    assert "added: 0, changed: 1, unchanged: 1;" in run.stderr
+    assert outcome(run) == {"changed": 1, "unchanged": 1}
     assert ads.sql('SELECT "rowId" FROM ibctl.change WHERE "changeSetId" = 2') == ads.sql(
         """SELECT id FROM "AdSpendHistory" WHERE "date" = '2025-10-02'"""
     )
@@ -144,6 +145,16 @@ def test_good_rows_go_in_and_bad_ones_come_out_as_a_file_to_mend(ads: Ads, ibctl
     assert [row[:3] for row in ads.days()] == [("act_1", "2025-10-01", 1), ("act_1", "2025-10-02", 2)]
 
 
+def test_what_became_of_the_rows_is_told_to_scripts_too(ads: Ads, ibctl: Run) -> None:
+    path = ads.file("act_1,2025-10-01,1,0,0,0,0", "act_404,2025-10-01,1,0,0,0,0", "act_1,2025-10-02,x,0,0,0,0")
+    run = ibctl("ads", "spend", "import", path, "--format", "json")
+    assert [(row["outcome"], row["code"], row["rows"]) for row in json.loads(run.stdout)] == [
+        ("read", "", 3), ("added", "", 1), ("changed", "", 0), ("unchanged", "", 0),
+        ("refused", "account_unknown", 1), ("refused", "amount_invalid", 1),
+    ]  # fmt: skip
+    assert ibctl("ads", "spend", "import", path, "--format", "ids").exit_code == 2
+
+
 def test_the_same_account_and_day_twice_is_refused_naming_the_first(ads: Ads, ibctl: Run) -> None:
     rows = ["act_1,2025-10-01,1,0,0,0,0", "act_1,2025-10-02,1,0,0,0,0", "1,2025-10-01,1,0,0,0,0"]
     run = ibctl("ads", "spend", "import", ads.file(*rows))
@@ -173,8 +184,8 @@ def test_an_import_of_which_no_row_was_good_fails(ads: Ads, ibctl: Run) -> None:
 
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(ads: Ads, ibctl: Run) -> None:
     run = ibctl("ads", "spend", "import", ads.file("act_1,2025-10-01,1,0,0,0,0"), "--dry-run")
-    assert run.exit_code == 0
-    assert "added: 1, changed: 0, unchanged: 0; dry run: nothing was written" in run.stderr
+    assert (run.exit_code, outcome(run)) == (0, {"added": 1})
+    assert run.stderr == "spend days written: 1; dry run: nothing was written\n"
     assert (ads.days(), ads.change_sets()) == ([], 0)
 
 
@@ -205,7 +216,7 @@ def test_nothing_is_warned_about_where_the_spend_of_a_settled_month_stays_the_sa
     ads.commission(anna, 2025, 9, "PAID")
     more = ads.file("act_1,2025-09-30,1,99,9,0,0", "act_1,2025-09-29,0,0,0,0,0", "act_1,2025-08-31,5,0,0,0,0")
     run = ibctl("ads", "spend", "import", more)
-    assert "added: 2, changed: 1" in run.stderr
+    assert outcome(run) == {"added": 2, "changed": 1}
     assert "Warning" not in run.stderr
 
 
@@ -301,7 +312,7 @@ def test_what_is_exported_can_be_imported_and_changes_nothing(history: Ads, ibct
     assert ibctl("ads", "spend", "export", "--output", tmp_path / "all.csv").exit_code == 0
     run = ibctl("ads", "spend", "import", tmp_path / "all.csv")
     assert (run.exit_code, history.whole(), history.change_sets()) == (0, before, 1)
-    assert "unchanged: 4" in run.stderr
+    assert outcome(run) == {"unchanged": 4}
 
 
 def test_an_account_whose_name_a_spreadsheet_would_run_is_found_again(history: Ads, ibctl: Run, tmp_path: Path) -> None:
@@ -309,7 +320,7 @@ def test_an_account_whose_name_a_spreadsheet_would_run_is_found_again(history: A
     ibctl("ads", "spend", "export", "--columns", columns, "--output", tmp_path / "all.csv")
     assert "\"'=2+3" in (tmp_path / "all.csv").read_text()
     run = ibctl("ads", "spend", "import", tmp_path / "all.csv")
-    assert (run.exit_code, "unchanged: 4" in run.stderr) == (0, True)
+    assert (run.exit_code, outcome(run)) == (0, {"unchanged": 4})
 
 
 def test_even_sums_that_the_web_application_left_float_noise_in_survive_an_export(

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any
 
 import bcrypt
 import pytest
+
+from ibctl import embedded
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 Run = Callable[..., Any]
@@ -206,7 +210,9 @@ def test_an_edit_moves_an_account_to_another_email(accounts: None, ibctl: Run, s
     assert again.stderr == "nothing to do: c2 has the email anna@y.org, unverified\n"
 
 
-def test_show_tells_what_hangs_on_an_account_and_who_changed_it_last(accounts: None, ibctl: Run) -> None:
+def test_show_tells_what_hangs_on_an_account_and_who_changed_it_last(
+    accounts: None, ibctl: Run, tmp_path: Path
+) -> None:
     before = ibctl("users", "show", "anna@x.org").stdout
     assert "changedWith       –" in before
     ibctl("users", "edit", "anna@x.org", "--verified")
@@ -215,6 +221,8 @@ def test_show_tells_what_hangs_on_an_account_and_who_changed_it_last(accounts: N
     assert "leads             0" in lines
     assert "changedBy         tester" in lines
     assert "changedWith       ibctl users edit anna@x.org --verified" in lines
+    assert ibctl("users", "show", "anna@x.org", "--output", "anna.txt").stdout == ""
+    assert (tmp_path / "anna.txt").read_text().splitlines() == lines
     (row,) = json.loads(ibctl("users", "show", "anna@x.org", "--format", "json").stdout)
     assert row["changeSet"] == 1
 
@@ -255,18 +263,31 @@ def complete(process: Run, words: str, **env: str) -> list[str]:
 
 def test_emails_are_completed_from_the_database(accounts: None, process: Run, tmp_path: Path, database: str) -> None:
     assert complete(process, "ibctl users show b") == ["bob@x.org", "boss@x.org"]
-    assert complete(process, "ibctl users unlock bob@x.org bos") == ["boss@x.org"]
+    assert complete(process, "ibctl commissions explain b") == ["bob@x.org"]  # an IB, not the administrator
     (tmp_path / "other.env").write_text(f"DATABASE_URL={database}\n")
     named = "ibctl --env-file other.env users show A"
     assert complete(process, named, DATABASE_URL="") == ["Anna@x.org"]
 
 
-def test_completion_is_silent_and_starts_no_server_where_there_is_no_database(process: Run, tmp_path: Path) -> None:
-    words = "ibctl users show b"
-    assert complete(process, words) == []
-    assert not (tmp_path / "data").exists()
-    assert complete(process, words, DATABASE_URL="postgresql://127.0.0.1:1/nowhere") == []
-    assert complete(process, words, DATABASE_URL="mysql://nowhere") == []
+@pytest.fixture
+def reachable_folder() -> Iterator[Path]:
+    """A folder in which an embedded server could be made, by root too: pytest's own are closed to other users."""
+    folder = Path(tempfile.mkdtemp(prefix="ibctl-test-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder
+    embedded.remove(folder / "data" / "postgres")
+    shutil.rmtree(folder)
+
+
+def test_completion_starts_no_embedded_server(process: Run, reachable_folder: Path) -> None:
+    data = reachable_folder / "data"
+    assert complete(process, "ibctl users show b", IBCTL_DATA_DIR=str(data)) == []
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("url", ["postgresql://127.0.0.1:1/nowhere", "mysql://nowhere"])
+def test_completion_is_silent_where_the_database_cannot_be_reached(process: Run, url: str) -> None:
+    assert complete(process, "ibctl users show b", DATABASE_URL=url) == []
 
 
 def test_completion_brings_nothing_heavy_into_the_process_before_a_word_is_completed() -> None:

@@ -44,10 +44,7 @@ FIELD_COLUMNS = [*CHANGE_COLUMNS[:-2], Column("field"), *CHANGE_COLUMNS[-2:]]
 RESULT_COLUMNS = [Column("result"), Column("table"), Column("id"), Column("why")]
 
 NumberArgument = Annotated[
-    int,
-    typer.Argument(
-        metavar="CHANGESET", min=1, max=2**63 - 1, help="Its number.", autocompletion=completion.change_sets
-    ),
+    int, typer.Argument(metavar="CHANGESET", help="Its number.", autocompletion=completion.change_sets)
 ]
 RowOption = Annotated[str | None, typer.Option("--row", help="Only what was done to the row with this id.")]
 TableOption = Annotated[str | None, typer.Option("--table", help="Only this table, like Lead.")]
@@ -67,7 +64,7 @@ def list_(
 ) -> None:
     """List the commands that wrote something, the newest first.
 
-    With --row, that is the history of one row. `undoneBy` names the undo that holds now.
+    With --row, that is the history of one row. undoneBy is the undo that holds.
 
     Example: ibctl audit list --table Lead --since 2025-10-01
     """
@@ -94,9 +91,10 @@ def show(
     to_file: output.OutputOption = None,
     columns: output.ColumnsOption = None,
 ) -> None:
-    """Show what one command wrote: who, when and why, then every row, field by field.
+    """Show what one command wrote, row by row and field by field.
 
-    JSON has one object for each row with its images before and after, CSV one line for each field. Secrets are hidden.
+    JSON has one object for each row with its images before and after, CSV one
+    line for each field. Secrets are hidden.
 
     Example: ibctl audit show 42 --row clx0a1b2c3d4e5f6g7h8i9j0k
     """
@@ -112,7 +110,9 @@ def show(
         else:
             output.show(service.fields(changes), FIELD_COLUMNS, Listing(form, to_file, columns))
         total = service.count_changes(session, number, **filters)
-    if limit and total > limit:
+    if not total:
+        output.note("no row changes")
+    elif limit and total > limit:
         output.note(f"the first {limit:,} of {total:,} row changes; --limit 0 shows all")
 
 
@@ -145,8 +145,9 @@ def _head_lines(head: dict[str, Any]) -> Iterator[str]:
 
 
 def _field_lines(change: dict[str, Any]) -> Iterator[str]:
-    width = max(map(len, change["fields"]), default=0)
-    for field in change["fields"]:
+    fields = [field for field in change["fields"] if field != "id"]
+    width = max(map(len, fields), default=0)
+    for field in fields:
         old, new = (output.shown((change[side] or {}).get(field)) for side in ("before", "after"))
         both = {"insert": new, "delete": old}.get(change["operation"], f"{old} → {new}")
         yield f"  {field:<{width}}  {both}"
@@ -169,9 +170,11 @@ def undo(
 ) -> None:
     """Take back everything that one command wrote.
 
-    New rows are deleted, changed rows set back, deleted rows put back, each exactly as it was. Rows that were written
-    again since are kept, rows that count in a PROCESSING or PAID commission are blocked, and what the database refuses
-    is left; they are listed with the reason, and the exit code is then 6 (3 when nothing could be taken back).
+    New rows are deleted, changed rows set back, deleted rows put back, each
+    exactly as it was. Rows written again since are kept, rows that count in a
+    PROCESSING or PAID commission are blocked, what the database refuses has
+    failed: these are listed with the reason, and the exit code is 6 (3 when
+    nothing could be taken back).
 
     An undo is a change set as well: undo it, and all is as before.
 

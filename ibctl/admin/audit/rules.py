@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ibctl import days
@@ -31,21 +31,27 @@ def operation(before: Image | None, after: Image | None) -> str:
     return "insert" if before is None else "delete" if after is None else "update"
 
 
-def differing(before: Image | None, after: Image | None) -> Iterator[str]:
-    """Yield the fields that a change touched, as the image has them; of a new or deleted row, those with a value."""
-    old, new = before or {}, after or {}
-    yield from (key for key in {**old, **new} if old.get(key) != new.get(key))
+def differing(before: Image | None, after: Image | None, order: Sequence[str] = ()) -> list[str]:
+    """Return the fields that a change touched; of a new or deleted row, those with a value.
 
-
-def standing_undo(number: int, undos: Mapping[int, Collection[int]]) -> int | None:
-    """Return the newest change set that took back `number` and was not taken back itself.
-
-    `undos` holds, by change set, those that undid it.
+    Those that `order` has come first, in that order: an image itself keeps none.
     """
-    for undo in sorted(undos.get(number, ()), reverse=True):
-        if standing_undo(undo, undos) is None:
-            return undo
-    return None
+    old, new = before or {}, after or {}
+    touched = {key for key in {**old, **new} if old.get(key) != new.get(key)}
+    return [key for key in order if key in touched] + sorted(touched.difference(order))
+
+
+def standing_undos(undos: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """Return, by change set, the newest one that took it back and was not taken back itself.
+
+    `undos` are pairs (undone, undo); an undo has the higher number.
+    """
+    found: dict[int, int] = {}
+    for undone, undo in sorted(undos, key=lambda pair: pair[1], reverse=True):
+        # What could have undone it has been looked at before.
+        if undo not in found:
+            found.setdefault(undone, undo)
+    return found
 
 
 def by_dependency(tables: Iterable[str], references: Collection[tuple[str, str]]) -> list[str]:
@@ -115,15 +121,22 @@ def why(reason: str | None, detail: Mapping[str, Any], writer: str | None) -> st
         case "sealed":
             return f"the commission of {detail['ib']} for {detail['month']} is {detail['status']}"
         case "referenced":
-            return f"{detail['rows']:,} {detail['table']} refer to it: delete or move them first"
+            return f"{_referrers(detail)}: delete {'that' if detail['rows'] == 1 else 'those'} first"
         case "linked":
-            return f"{detail['rows']:,} {detail['table']} refer to it and would lose it"
+            return f"{_referrers(detail)} and would be cut off"
+        case "companion":
+            return f"goes with {detail['table']} {detail['id']}, which stays as it is"
         case "no table":
             return "its table does not exist any more"
         case "other columns":
             return f"its table has other columns now ({detail['columns']})"
         case _:
             return str(detail["message"])
+
+
+def _referrers(detail: Mapping[str, Any]) -> str:
+    count, table = detail["rows"], detail["table"]
+    return f"1 row of {table} refers to it" if count == 1 else f"{count:,} rows of {table} refer to it"
 
 
 def _at(detail: Mapping[str, Any]) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,7 +21,7 @@ _STREAMED = {"stream_results": True, "yield_per": 2000}
 
 def find(session: Session, number: int) -> ChangeSet:
     """Return a change set by its number. Raises NotFoundError."""
-    found = session.get(ChangeSet, number)
+    found = session.get(ChangeSet, number) if 0 < number < 2**63 else None
     if found is None:
         newest = session.execute(sa.select(sa.func.max(col(ChangeSet.id)))).scalar_one()
         hint = f"the newest is {newest}, `ibctl audit list` shows them" if newest else "nothing has been recorded yet"
@@ -59,7 +58,9 @@ def _matching(wanted: Filter) -> Any:
     if wanted.actor is not None:
         statement = statement.where(sa.func.lower(ChangeSet.actor) == wanted.actor.lower())
     if wanted.table is not None:
-        statement = statement.where(col(ChangeSet.counts).has_key(wanted.table))  # type: ignore[attr-defined] # jsonb's ?
+        # jsonb's `?`, whose right side SQLAlchemy would else take for jsonb too.
+        name = sa.literal(wanted.table, sa.Text)
+        statement = statement.where(col(ChangeSet.counts).has_key(name))  # type: ignore[attr-defined] # of JSONB
     if wanted.row is not None:
         touching = sa.select(change.c.changeSetId).where(change.c.rowId == wanted.row)
         if wanted.table is not None:
@@ -94,20 +95,17 @@ def head(session: Session, number: int) -> dict[str, Any]:
     return as_row(find(session, number), _undos(session))
 
 
-def _undos(session: Session) -> Mapping[int, Collection[int]]:
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    statement = sa.select(ChangeSet.undoes, ChangeSet.id).where(col(ChangeSet.undoes).is_not(None))  # type: ignore[call-overload] # SQLModel's columns
-    for undone, number in session.execute(statement):
-        found[undone].append(number)
-    return found
+def _undos(session: Session) -> Mapping[int, int]:
+    statement = sa.select(col(ChangeSet.undoes), col(ChangeSet.id)).where(col(ChangeSet.undoes).is_not(None))
+    return rules.standing_undos((undone, undo) for undone, undo in session.execute(statement))
 
 
-def as_row(found: ChangeSet, undos: Mapping[int, Collection[int]]) -> dict[str, Any]:
+def as_row(found: ChangeSet, undos: Mapping[int, int]) -> dict[str, Any]:
     """Return a change set under its columns' names, with its number of rows and the undo that stands against it."""
     names = sa.inspect(ChangeSet).columns
     return {column.name: getattr(found, name) for name, column in names.items()} | {
         "rows": rules.total(found.counts),
-        "undoneBy": rules.standing_undo(found.id or 0, undos),
+        "undoneBy": undos.get(found.id or 0),
     }
 
 
@@ -140,6 +138,12 @@ def secret_columns() -> Mapping[str, frozenset[str]]:
     return found
 
 
+@cache
+def column_order() -> Mapping[str, list[str]]:
+    """Return, by table, the names of its columns as the models have them."""
+    return {table.name: [column.name for column in table.columns] for table in SQLModel.metadata.tables.values()}
+
+
 def count_changes(session: Session, number: int, *, table: str | None = None, row: str | None = None) -> int:
     """Return how many row changes a change set holds; a row that it wrote twice counts twice."""
     matching = _changes(number, table, row).with_only_columns(sa.func.count())
@@ -162,7 +166,7 @@ def changes(
     statement = _changes(number, table, row).order_by(change.c.step, change.c.tableName, change.c.rowId)
     if limit:
         statement = statement.limit(limit)
-    secrets = secret_columns()
+    secrets, order = secret_columns(), column_order()
     for found in session.execute(statement, execution_options=_STREAMED).mappings():
         hidden = secrets.get(found["tableName"], frozenset())
         yield {
@@ -174,7 +178,7 @@ def changes(
             "before": rules.masked(found["before"], hidden),
             "after": rules.masked(found["after"], hidden),
             # Compared before the secrets were hidden, so that a changed one shows.
-            "fields": list(rules.differing(found["before"], found["after"])),
+            "fields": rules.differing(found["before"], found["after"], order.get(found["tableName"], ())),
         }
 
 

@@ -229,7 +229,10 @@ MARK_REPLAYED = sa.text(
 )
 COUNT_STUCK = sa.text(f"SELECT count(*) FROM pg_temp.undo_row r WHERE {_STUCK}")
 RELEASE_HELD = sa.text("UPDATE pg_temp.undo_row SET state = 'failed' WHERE state = 'held'")
-KEEP_LINKED = sa.text("UPDATE pg_temp.undo_row SET state = 'kept' WHERE state = 'failed' AND reason = 'linked'")
+# Not the database's decision but ibctl's.
+KEEP_HELD = sa.text(
+    "UPDATE pg_temp.undo_row SET state = 'kept' WHERE state = 'failed' AND reason IN ('linked', 'companion')"
+)
 
 
 def reverse(table: Table, operation: str) -> sa.TextClause:
@@ -285,6 +288,19 @@ def hold(reference: Reference) -> sa.TextClause:
     )
 
 
+# A row that goes with another one, which its image names under :key: it is not taken back without that one.
+HOLD_COMPANIONS = sa.text(
+    f"""
+    UPDATE pg_temp.undo_row r SET state = 'held', reason = 'companion', by = NULL,
+      detail = jsonb_build_object('table', main.table_name, 'id', main.row_id)
+    FROM ibctl.change c, pg_temp.undo_row main
+    WHERE {_GROUP} AND {_FIRST} AND main.table_name = :main
+      AND main.row_id = coalesce(c."before", c."after")->>CAST(:key AS text)
+      AND main.state <> 'ready' AND main.reason NOT IN ('undone', 'same')
+    """
+)
+
+
 def linked(reference: Reference) -> sa.TextClause:
     """Return what counts the rows of another table that would change if a step's new rows were deleted."""
     return sa.text(
@@ -312,8 +328,9 @@ UNDONE_BY = sa.text(
 )
 ROWS = sa.text(
     """
-    SELECT CASE r.state WHEN 'ready' THEN 'reversed' ELSE r.state END AS result, r.table_name AS table, r.row_id AS id,
-      r.operation, r.reason, r.detail, s.id AS by, s.actor, s.command
+    SELECT CASE WHEN r.state = 'ready' THEN 'reversed' WHEN r.reason IN ('undone', 'same') THEN 'already'
+        ELSE r.state END AS result,
+      r.table_name AS table, r.row_id AS id, r.operation, r.reason, r.detail, s.id AS by, s.actor, s.command
     FROM pg_temp.undo_row r LEFT JOIN ibctl.change_set s ON s.id = r.by
     WHERE :all OR r.state <> 'ready'
     ORDER BY array_position(ARRAY['failed', 'blocked', 'kept', 'ready'], r.state), r.number

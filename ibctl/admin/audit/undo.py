@@ -21,9 +21,12 @@ from ibctl.models.ledger import CAPTURED, ChangeSet
 # The locks of those commands that calculate from many rows of these tables.
 LOCKS = {
     "commissions run": {"Lead", "AdSpendHistory", "exchange_rate", "IbCommission", "commission_state"},
+    "leads import": {"Lead"},
     "ads spend": {"AdSpendHistory"},
     "exchange rates": {"exchange_rate"},
 }
+# Tables whose rows say something about a row of another one, and the field that names it: back only together.
+COMPANIONS = {"lead_transfer": ("Lead", "leadId")}
 # What the database says to a row that it refuses: a constraint (23), a value (22), a trigger of somebody's (P0).
 _REFUSALS = ("22", "23", "P0")
 # Why a row is stuck: the database refused it, or it was held back because other rows refer to it.
@@ -81,7 +84,9 @@ def undo(session: Session, number: int) -> Outcome:
 
 def rows(session: Session, *, everything: bool, limit: int = 0) -> Iterator[dict[str, Any]]:
     """Yield what became of the rows of the change set just undone: those left, with `everything` the others after."""
-    for row in session.execute(sql.ROWS, {"all": everything, "limit": limit or None}).mappings():
+    values = {"all": everything, "limit": limit or None}
+    streamed = {"stream_results": True, "yield_per": 2000}
+    for row in session.execute(sql.ROWS, values, execution_options=streamed).mappings():
         writer = _writer(row["by"], row["actor"], row["command"]) if row["by"] else None
         if row["result"] == "reversed":
             words = rules.TAKEN_BACK[row["operation"]]
@@ -160,7 +165,7 @@ def _reverse_all(session: Session, number: int, tables: Mapping[str, Table]) -> 
     done = _round(session, number, tables, "ready")
     while _stuck(session, _REFUSED) and (done or _replay_any(session, number, tables)):
         done = _round(session, number, tables, "failed")
-    session.execute(sql.KEEP_LINKED)
+    session.execute(sql.KEEP_HELD)
 
 
 def _stuck(session: Session, reasons: Sequence[str]) -> int:
@@ -173,21 +178,25 @@ def _round(session: Session, number: int, tables: Mapping[str, Table], state: st
     ordered = [tables[name] for name in rules.by_dependency(tables, pairs)]
     groups = [(table, operation) for operation in ("insert", "update") for table in ordered]
     groups += [(table, "delete") for table in reversed(ordered)]
+    # Companions last: by then it is known what becomes of their rows.
+    groups.sort(key=lambda group: group[0].name in COMPANIONS)
     return sum(_group(session, number, table, operation, state) for table, operation in groups)
 
 
 def _group(session: Session, number: int, table: Table, operation: str, state: str) -> int:
     values = {"id": number, "table": table.name, "operation": operation, "state": state}
     if operation == "delete":
-        _hold(session, table, values)
+        _hold_referenced(session, table, values)
+    if table.name in COMPANIONS:
+        main, key = COMPANIONS[table.name]
+        session.execute(sql.HOLD_COMPANIONS, {**values, "main": main, "key": key})
     low, high = session.execute(sql.GROUP_SPAN, values).one()
     done = 0 if low is None else _attempt(session, sql.reverse(table, operation), values, low, high)
-    if operation == "delete":
-        session.execute(sql.RELEASE_HELD)
+    session.execute(sql.RELEASE_HELD)
     return done
 
 
-def _hold(session: Session, table: Table, values: Mapping[str, Any]) -> None:
+def _hold_referenced(session: Session, table: Table, values: Mapping[str, Any]) -> None:
     """Hold back what other rows refer to: the database would refuse it, or change rows that nobody asked to change."""
     for reference in table.references:
         if reference.table != table.name:

@@ -43,8 +43,9 @@ def demo(
 ) -> None:
     """See a month from CSV files to commissions, on a server of its own.
 
-    The real commands run on made-up data, one after the other, with a word on what to look at. Your own database and
-    .env file are not touched. Takes some ten seconds.
+    The real commands run on made-up data, one after the other, with a word
+    on what to look at. Your own database and .env file are not touched.
+    Takes some ten seconds.
     """
     if keep and reset:
         raise UsageError("--keep and --reset exclude each other")
@@ -53,9 +54,11 @@ def demo(
         gone = service.remove(place)
         output.note(f"the demo in {place.folder} has been removed" if gone else "there is no demo to remove")
         return
-    output.say(f"PostgreSQL starts in {place.folder}; your own database is not touched.")
-    hidden = service.overriding(os.environ)
+    hidden, kept = service.overriding(os.environ), place.env_file.exists()
     with service.running(place, keep=keep, no_color=bool(ctx.find_root().params.get("no_color"))):
+        output.say(f"PostgreSQL runs in {place.folder}; your own database is not touched.")
+        if kept:
+            output.say("It is a new one: what an earlier `ibctl demo --keep` left is gone.")
         _tell(ctx.find_root().command, place)
     _say_how_to_go_on(place, keep=keep, hidden=hidden)
 
@@ -65,13 +68,17 @@ def _tell(root: Any, place: service.Demo) -> None:
     # What a terminal shows in one stream is one stream in a file, too.
     with redirect_stderr(sys.stdout):
         for number, step in enumerate(_steps(examples, place), start=1):
-            _run(root, number, step)
+            run_step(root, number, step)
 
 
-def _run(root: Any, number: int, step: Step) -> None:
+def run_step(root: Any, number: int, step: Step) -> None:
+    """Show a step and run its command through the real root command `root`.
+
+    Raises typer.Exit when the user ended it, IbctlError when it ended otherwise than the story says.
+    """
     output.say("")
     output.heading(f"{number}. {step.look}")
-    for line in _command_line(["ibctl", *step.arguments]):
+    for line in command_line(["ibctl", *step.arguments]):
         output.say(line)
     sys.stdout.flush()
     try:
@@ -91,7 +98,7 @@ def _run(root: Any, number: int, step: Step) -> None:
         output.say(f"[exit code {code}: {MEANINGS[code]}]")
 
 
-def _command_line(words: list[str]) -> Iterator[str]:
+def command_line(words: list[str]) -> Iterator[str]:
     """Write a command as it can be pasted into a shell, over several lines where one is too long."""
     line = "$"
     for word in map(shlex.quote, words):
@@ -102,7 +109,7 @@ def _command_line(words: list[str]) -> Iterator[str]:
     yield line
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """Return a path as short as it works from here."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
@@ -114,11 +121,15 @@ def _say_how_to_go_on(place: service.Demo, *, keep: bool, hidden: list[str]) -> 
         output.say("The server has been stopped and its folder removed; `ibctl demo --keep` leaves both.")
         return
     output.heading("The server stays, to play with:")
-    # The environment wins over an env file.
-    unset = "".join(f"-u {name} " for name in hidden)
-    prefix = f"env {unset}" if unset else ""
-    output.say(f"  {prefix}ibctl --env-file {shlex.quote(str(place.env_file))} leads list")
+    output.say(f"  {_without(hidden)}ibctl --env-file {shlex.quote(str(place.env_file))} leads list")
     output.say("  ibctl demo --reset    removes it")
+
+
+def _without(variables: list[str]) -> str:
+    """Write what lets a command run without these variables: the environment wins over an env file."""
+    if os.name == "nt":
+        return "".join(f"set {name}=& " for name in variables)
+    return "".join(["env ", *(f"-u {name} " for name in variables)]) if variables else ""
 
 
 # ------------------------------------------------------------------------------------------------------------ the story
@@ -128,7 +139,7 @@ def _steps(examples: Path, place: service.Demo) -> Iterator[Step]:
     """Yield the steps; each begins when the one before has ended, and may name what that one wrote."""
     yield Step("An empty database gets the platform's tables, and ibctl's own schema.", ["db", "upgrade"])
     users, accounts = service.put_platform(examples)
-    output.say(f"(The web application would have made {users} IBs and {accounts} ad accounts by now: written by SQL.)")
+    output.say(f"({users} IBs and {accounts} ad accounts are put in, as the web application would have done.)")
     yield Step("These are the IBs.", ["users", "list", "--limit", "5"])
     yield from _imports(examples, place)
     yield from _month(examples, place)
@@ -136,29 +147,26 @@ def _steps(examples: Path, place: service.Demo) -> Iterator[Step]:
 
 
 def _imports(examples: Path, place: service.Demo) -> Iterator[Step]:
-    leads = _shown(examples / "leads.csv")
+    leads = shown(examples / "leads.csv")
     yield Step(
-        "Leads from a file: the good rows are in, each bad one is refused with a reason.",
-        ["leads", "import", leads, "--rejects", _shown(place.files / "leads.rejects.csv")],
+        "Leads from a file: good rows are in, bad ones are refused with a reason.",
+        ["leads", "import", leads, "--rejects", shown(place.files / "leads.rejects.csv")],
         errors.PARTIAL,
     )
+    yield Step("The same file again: nothing is written twice.", ["leads", "import", leads])
     yield Step(
-        "The same file again: nothing is written twice.",
-        ["leads", "import", leads],
-    )
-    yield Step(
-        "A partner's file, with other words and dates; a dry run shows what it would do.",
+        "A partner's file with words of its own; a dry run shows what would be done.",
         [
-            "leads", "import", _shown(examples / "leads-partner.csv"), "--source", "webinar", "--dry-run",
-            "--rejects", _shown(place.files / "partner.rejects.csv"),
+            "leads", "import", shown(examples / "leads-partner.csv"), "--source", "webinar", "--dry-run",
+            "--rejects", shown(place.files / "partner.rejects.csv"),
         ],
         errors.PARTIAL,
     )  # fmt: skip
     yield Step(
         "What the ad accounts spent, day by day.",
         [
-            "ads", "spend", "import", _shown(examples / "spend.csv"), "--rejects",
-            _shown(place.files / "spend.rejects.csv"),
+            "ads", "spend", "import", shown(examples / "spend.csv"), "--rejects",
+            shown(place.files / "spend.rejects.csv"),
         ],
         errors.PARTIAL,
     )  # fmt: skip
@@ -167,18 +175,22 @@ def _imports(examples: Path, place: service.Demo) -> Iterator[Step]:
 def _month(examples: Path, place: service.Demo) -> Iterator[Step]:
     run = ["commissions", "run", "--month", MONTH]
     yield Step(
-        "The month's commissions: some spend is in EUR and JPY, no rate is guessed.", run, errors.RequestError.exit_code
+        "The month's commissions. Some spend is in EUR and JPY: no rate is guessed.", run, errors.RequestError.exit_code
     )
-    yield Step("So the rates come first.", ["commissions", "rates", "import", _shown(examples / "rates.csv")])
+    yield Step("So the rates come first.", ["commissions", "rates", "import", shown(examples / "rates.csv")])
     yield Step("Now the month can be calculated.", run)
-    yield Step("What is to be paid, the highest first.", ["commissions", "list", "--month", MONTH, "--limit", "8"])
+    columns = "email,qualifiedLeads,totalPayout,paymentStatus"
     yield Step(
-        "Why one IB gets what it gets: each lead and each day of spend, to the cent.",
+        "What is to be paid, the highest first; --columns picks what to see.",
+        ["commissions", "list", "--month", MONTH, "--limit", "8", "--columns", columns],
+    )
+    yield Step(
+        "Why one IB gets what it gets, to the cent: each lead, each day of spend.",
         ["commissions", "explain", service.SMALL_IB, MONTH],
     )
     yield Step(
         "The whole month for the accountant, every column.",
-        ["commissions", "export", "--month", MONTH, "--output", _shown(place.files / f"{MONTH}.csv")],
+        ["commissions", "export", "--month", MONTH, "--output", shown(place.files / f"{MONTH}.csv")],
     )
 
 
@@ -188,12 +200,15 @@ def _correction() -> Iterator[Step]:
         lead = service.lead_to_correct(session, service.SMALL_IB)
     yield Step(
         "A broker takes back a part of what it paid for a lead.",
-        ["leads", "edit", lead, "--cpa-earned", "250", "--reason", "broker's statement of 3 November"],
+        ["leads", "edit", lead, "--cpa-earned", "250", "--reason", "broker statement of 3 November"],
     )
     with db.reading() as session:
         correction = service.newest_change_set(session)
-    yield Step("The month again: one commission is updated, the others are as they were.", run)
-    yield Step("Everything that was written so far: who, when, with which command, why.", ["audit", "list"])
+    yield Step("The month again: one commission is updated, the others stay as they were.", run)
+    yield Step(
+        "All that was written so far: with which command, how many rows, why.",
+        ["audit", "list", "--columns", "id,actor,rows,command,reason"],
+    )
     yield Step(
         "The statement was wrong. Whatever one command wrote can be taken back.", ["undo", str(correction), "--yes"]
     )

@@ -77,12 +77,11 @@ def running(place: Demo, *, keep: bool, no_color: bool = False) -> Iterator[None
             with _settings_from(place.env_file, no_color=no_color):
                 yield
         finally:
-            if not keep:
+            # Of a server that did not start there is nothing to keep.
+            if not keep or not place.env_file.exists():
                 with _uninterrupted():
                     _erase(place)
                     folders.delete(place.folder)
-    if not keep:
-        folders.delete_lock_where_open_files_stay(place.folder)
 
 
 def remove(place: Demo) -> bool:
@@ -95,7 +94,6 @@ def remove(place: Demo) -> bool:
     with _alone(place):
         _erase(place)
         folders.delete(place.folder)
-    folders.delete_lock_where_open_files_stay(place.folder)
     return True
 
 
@@ -111,6 +109,8 @@ def _alone(place: Demo) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+        if not place.server.exists():
+            folders.delete_lock_where_open_files_stay(root)
 
 
 def _erase(place: Demo) -> None:

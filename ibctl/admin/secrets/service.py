@@ -57,7 +57,7 @@ class Check:
         if not self.failed:
             return f"all {self.total:,} encrypted values can be decrypted"
         if self.failed == self.total:
-            return f"none of {self.total:,} encrypted values can be decrypted: ENCRYPTION_KEY must be another one"
+            return f"none of {self.total:,} encrypted values can be decrypted: ENCRYPTION_KEY is probably another one"
         return f"{self.failed:,} of {self.total:,} encrypted values cannot be decrypted"
 
     def count(self, session: Session) -> int:

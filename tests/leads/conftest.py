@@ -1,0 +1,70 @@
+"""A platform with IBs, whose leads a test looks at as the web application would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ibctl import ids
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Puts rows into the shared tables, and reads them, outside ibctl."""
+
+    sql: Callable[..., list[tuple[Any, ...]]]
+
+    def user(self, email: str, role: str = "IB", active: bool = True) -> str:
+        user = ids.cuid()
+        self.sql(
+            'INSERT INTO "User" (id, email, password, role, "isActive", "updatedAt")'
+            " VALUES (%s, %s, %s, %s, %s, now())",
+            user, email, "x", role, active,
+        )  # fmt: skip
+        return user
+
+    def lead(self, **fields: object) -> str:
+        lead = {"id": ids.cuid(), **fields}
+        names = ", ".join(f'"{name}"' for name in lead)
+        marks = ", ".join(["%s"] * len(lead))
+        self.sql(f'INSERT INTO "Lead" ({names}, "updatedAt") VALUES ({marks}, now())', *lead.values())
+        return str(lead["id"])
+
+    def commission(self, user: str, year: int, month: int, status: str) -> None:
+        self.sql(
+            'INSERT INTO "IbCommission" (id, "userId", year, month, "commissionRate", "paymentStatus", "updatedAt")'
+            " VALUES (%s, %s, %s, %s, 0.3, %s, now())",
+            ids.cuid(), user, year, month, status,
+        )  # fmt: skip
+
+    def leads(self, columns: str) -> list[tuple[Any, ...]]:
+        return self.sql(f'SELECT {columns} FROM "Lead" ORDER BY email, phone, "trackingToken"')
+
+    def count(self) -> int:
+        return int(self.sql('SELECT count(*) FROM "Lead"')[0][0])
+
+    def everything(self) -> list[tuple[Any, ...]]:
+        """All that an import may write, to compare before and after."""
+        tables = ('"Lead"', '"LeadActivity"', "ibctl.lead_import", "ibctl.change_set", "ibctl.change")
+        return [row for table in tables for row in self.sql(f"SELECT * FROM {table} ORDER BY 1, 2")]
+
+
+@pytest.fixture
+def platform(sql: Callable[..., list[tuple[Any, ...]]]) -> Platform:
+    return Platform(sql)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[..., Path]:
+    """Write a CSV file of these lines."""
+
+    def write(*lines: str, name: str = "leads.csv") -> Path:
+        path = tmp_path / name
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="")
+        return path
+
+    return write

@@ -32,6 +32,14 @@ fi
 mkdir -p -- "$folder/done" "$folder/failed"
 result=0
 
+# Another run may have been faster at any moment; then there is nothing left to move, and nothing is wrong.
+put_into() {
+  mv -- "$file" "$folder/$1/$name" 2>/dev/null && return
+  [[ ! -e $file ]] && return
+  echo "cannot move $file into $folder/$1" >&2
+  exit 1
+}
+
 while IFS= read -r -d '' file; do
   # Two files of one name, on two days, must not overwrite each other.
   name=$(date -u +%Y%m%dT%H%M%SZ)-$(basename -- "$file")
@@ -44,14 +52,14 @@ while IFS= read -r -d '' file; do
   fi
   case $code in
     0)
-      mv -- "$file" "$folder/done/$name"
+      put_into done
       rm -f -- "$log"
       ;;
     6)
-      mv -- "$file" "$folder/done/$name"
+      put_into done
       ;;
     3)
-      mv -- "$file" "$folder/failed/$name"
+      put_into failed
       ;;
     *)
       cat -- "$log" >&2

@@ -345,6 +345,11 @@ def explain(exc: psycopg.Error) -> IbctlError | None:
         return ConfigError(f"the database user lacks a right: {first_line}")
     if state == "25006":
         return ConfigError(f"the database is read-only: {first_line}")
+    if state == "57014":
+        return ConfigError(
+            f"the database server cancelled a statement, nothing was written ({first_line}): raise this user's "
+            "statement_timeout"
+        )
     if state.startswith("53"):
         return ConfigError(f"the database server is out of resources, nothing was written: {first_line}")
     if isinstance(exc, psycopg.OperationalError):

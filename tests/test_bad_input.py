@@ -91,7 +91,7 @@ def test_half_a_database_is_refused_and_left_alone(process: Run, server: Server,
         assert connection.execute("SELECT to_regclass('ibctl.change_set')").fetchone() == (None,)
 
 
-@pytest.mark.parametrize(("key", "words"), [("", "is not set"), ("short", "has 5 bytes instead of 32")])
+@pytest.mark.parametrize(("key", "words"), [("", "is not set"), ("short", "5 bytes in UTF-8; 32 bytes are needed")])
 def test_a_missing_or_short_key_is_4(process: Run, database: str, key: str, words: str) -> None:
     one_line(process("secrets", "check", env={"ENCRYPTION_KEY": key}), 4, "ENCRYPTION_KEY", words)
 
@@ -108,7 +108,7 @@ def files(folder: Path, group: str) -> dict[str, tuple[bytes, str]]:
     return {
         "empty.csv": (b"", "empty"),
         "binary.csv": (bytes(range(256)) * 20, "binary"),
-        "headless.csv": (b"a@b.com,2025-10-01,12.50\nc@d.com,2025-10-02,13.50\n", "header"),
+        "headless.csv": (b"a@b.com,2025-10-01,12.50\nc@d.com,2025-10-02,13.50\n", "must name the columns"),
         "column.csv": (f"{some[-1]}x,nonsense\n1,2\n".encode(), "column.csv"),
         "latin.csv": (header.encode() + "\nJürgen,Müller,ß,x\n".encode("cp1252"), "--encoding"),
     }

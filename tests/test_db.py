@@ -461,6 +461,14 @@ def test_a_user_without_rights(sql: Sql, server: Server, database: str, monkeypa
         server.execute(f'DROP ROLE "{name}"')
 
 
+def test_a_statement_that_the_server_cancels(sql: Sql, database: str) -> None:
+    name = database.rpartition("/")[2].partition("?")[0]
+    sql(f'ALTER DATABASE "{name}" SET statement_timeout = 200')
+    with pytest.raises(ConfigError, match=r"cancelled a statement, nothing was written \(.*\): raise this user's"):
+        write(NEW_USER, "SELECT pg_sleep(2)")
+    assert sql('SELECT count(*) FROM "User"') == [(0,)]
+
+
 def test_an_error_that_only_a_bug_can_cause_is_not_dressed_up(database: str) -> None:
     with pytest.raises(sa.exc.ProgrammingError):
         write("SELEKT 1")

@@ -27,6 +27,27 @@ WITH ib AS MATERIALIZED (
   FROM "Lead" l
   WHERE (l."leadCapturedAt" >= :from AND l."leadCapturedAt" < :to)
      OR (l."qualifiedAt" >= :from AND l."qualifiedAt" < :to)
+), transfer AS MATERIALIZED (
+  -- Who owned a lead from `since` until `effectiveAt`; after the last one its "userId" does. What took effect before
+  -- the month is of no account.
+  SELECT "leadId", "fromUserId", "effectiveAt",
+    lag("effectiveAt", 1, '-infinity') OVER (PARTITION BY "leadId" ORDER BY "effectiveAt", "createdAt", id) AS since
+  FROM ibctl.lead_transfer WHERE "effectiveAt" > :from
+), owned AS MATERIALIZED (
+  SELECT l.id, l.cpa, l.captured, l.qualified,
+    CASE WHEN c."leadId" IS NULL THEN l."userId" ELSE c."fromUserId" END AS capturer,
+    CASE WHEN q."leadId" IS NULL THEN l."userId" ELSE q."fromUserId" END AS qualifier
+  FROM lead l
+  LEFT JOIN transfer c ON c."leadId" = l.id AND l.captured >= c.since AND l.captured < c."effectiveAt"
+  LEFT JOIN transfer q ON q."leadId" = l.id AND l.qualified >= q.since AND l.qualified < q."effectiveAt"
+), share AS (
+  -- A lead counts for whoever owned it when it was captured, and for whoever did when it qualified: mostly the same.
+  SELECT capturer AS "userId", id, cpa, captured,
+    CASE WHEN qualifier IS NOT DISTINCT FROM capturer THEN qualified END AS qualified
+  FROM owned WHERE captured IS NOT NULL
+  UNION ALL
+  SELECT qualifier, id, cpa, NULL, qualified
+  FROM owned WHERE qualified IS NOT NULL AND (captured IS NULL OR qualifier IS DISTINCT FROM capturer)
 ), leads AS MATERIALIZED (
   SELECT l."userId", count(l.captured) AS captured, count(l.qualified) AS qualified,
     coalesce(sum(l.cpa) FILTER (WHERE l.qualified IS NOT NULL), 0) AS cpa,
@@ -34,7 +55,7 @@ WITH ib AS MATERIALIZED (
     jsonb_agg(jsonb_build_object(
       'id', l.id, 'capturedAt', {_ISO.format("l.captured")}, 'qualifiedAt', {_ISO.format("l.qualified")},
       'cpa', CASE WHEN l.qualified IS NOT NULL THEN l.cpa::text END) ORDER BY l.id) AS lines
-  FROM lead l JOIN ib ON ib.id = l."userId" GROUP BY l."userId"
+  FROM share l JOIN ib ON ib.id = l."userId" GROUP BY l."userId"
 ), day AS MATERIALIZED (
   SELECT s.id, s."userId", s.date, s."adAccountId", coalesce(a."adAccountId", a.id) AS account, a.currency,
     {_AMOUNT.format('s."dailySpend"')} AS amount, r.id AS rate_id,
@@ -99,7 +120,14 @@ PROBLEMS = sa.text(
 
 BAD_LEADS = sa.text(
     """
-    SELECT l.id, u.email, l."cpaEarned" FROM "Lead" l JOIN "User" u ON u.id = l."userId" AND u.role = 'IB'
+    SELECT l.id, u.email, l."cpaEarned" FROM "Lead" l
+    LEFT JOIN LATERAL (
+      SELECT t."leadId", t."fromUserId" FROM ibctl.lead_transfer t
+      WHERE t."leadId" = l.id AND t."effectiveAt" > l."qualifiedAt"
+      ORDER BY t."effectiveAt", t."createdAt", t.id LIMIT 1
+    ) former ON true
+    JOIN "User" u ON u.role = 'IB'
+      AND u.id = CASE WHEN former."leadId" IS NULL THEN l."userId" ELSE former."fromUserId" END
     WHERE l."qualifiedAt" >= :from AND l."qualifiedAt" < :to
       AND NOT (l."cpaEarned" >= 0 AND l."cpaEarned" < 'Infinity')
     ORDER BY l.id LIMIT 5

@@ -33,7 +33,7 @@ START_SECONDS = 300  # recovery after a crash may have much to replay
 STOP_SECONDS = 60
 # What a server says that will let us in if we wait, or that ends by itself; and what it says for good.
 NOT_YET = re.compile("starting up|not yet accepting|in recovery|shutting down")
-FOR_GOOD = re.compile("FATAL|authentication method requirement failed")
+FOR_GOOD = re.compile("FATAL|authentication method requirement")
 
 
 # ------------------------------------------------------------------------------------------------------------- reaching

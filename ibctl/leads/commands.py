@@ -7,8 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from ibctl import clock, config, db, output
-from ibctl.leads import listing, rules, service
+from ibctl.leads import listing, naming, rules, service
+from ibctl.leads.activity_commands import activity_app
+from ibctl.leads.arguments import IbFilter, LeadArgument, LeadsArgument
+from ibctl.leads.duplicate_commands import dupes, merge
+from ibctl.leads.funnel_commands import funnel
 from ibctl.leads.import_command import EPILOG, RegionOption, import_, reading, warn_of_settled
+from ibctl.leads.ownership_commands import assign, leads_named, transfer
+from ibctl.leads.privacy_commands import anonymize
+from ibctl.leads.qualification_commands import programmes_app, progress, qualify
 from ibctl.output import Column
 from ibctl.users import completion
 
@@ -57,11 +64,6 @@ def _types(incomplete: str) -> list[str]:
     return [word for word in rules.TYPES if word.startswith(incomplete)]
 
 
-LeadArgument = Annotated[str, typer.Argument(metavar="LEAD", help="Email, id or tracking token.", show_default=False)]
-LeadsArgument = Annotated[
-    list[str], typer.Argument(metavar="LEAD...", help="Emails, ids or tracking tokens.", show_default=False)
-]
-
 # The fields of a lead.
 Email = Annotated[str | None, typer.Option(help="The lead's address.")]
 FirstName = Annotated[str | None, typer.Option(help="The lead's name.")]
@@ -83,7 +85,6 @@ CpaEarned = Annotated[str | None, typer.Option(help="Cost per acquisition commis
 SystemeContactId = Annotated[str | None, typer.Option(help="The contact at Systeme.io.")]
 
 # The filters of a listing.
-IbFilter = Annotated[str | None, typer.Option(help="Only this IB's: email or id.", autocompletion=completion.ibs)]
 UnassignedFilter = Annotated[bool, typer.Option("--unassigned", help="Only those without an IB.")]
 StatusFilter = Annotated[str | None, typer.Option(help="Only with this status.", autocompletion=_statuses)]
 SourceFilter = Annotated[str | None, typer.Option(help="Only from this source.")]
@@ -275,29 +276,12 @@ def edit(
     _announce(session.written, changed, "changed")
 
 
-@app.command()
-def assign(
-    leads: LeadsArgument,
-    ib: Annotated[str | None, typer.Option(help="The new owner: email or id.", autocompletion=completion.ibs)] = None,
-    unassign: Annotated[bool, typer.Option("--unassign", help="Make them the platform's own.")] = False,
-    dry_run: output.DryRunOption = False,
-    reason: output.ReasonOption = None,
-    _yes: output.YesOption = False,
-) -> None:
-    """Give leads to an IB, or take them away.
-
-    Example: ibctl leads assign anna@example.com ben@example.com --ib ib@example.com
-    """
-    with db.transaction(dry_run=dry_run, reason=reason) as session:
-        changed = service.assign(session, leads, ib=service.new_owner(ib, unassign=unassign))
-    _announce(session.written, changed, f"assigned to {ib}:" if ib else "unassigned")
-
-
 @app.command("set-status")
 def set_status(
     leads: LeadsArgument,
     status: Annotated[
-        str, typer.Argument(help="captured, contacted, qualified or rejected.", autocompletion=_statuses)
+        str,
+        typer.Argument(metavar="STATUS", help="captured, contacted, qualified or rejected.", autocompletion=_statuses),
     ],
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
@@ -311,7 +295,24 @@ def set_status(
 
     Example: ibctl leads set-status anna@example.com ben@example.com contacted
     """
-    word = rules.status_argument(status)
+    word, names = rules.status_argument(status), leads_named(leads)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
-        changed = service.set_status(session, leads, word)
+        changed = service.set_status(session, naming.find(session, names), word)
     _announce(session.written, changed, f"now {word}:")
+
+
+# ------------------------------------------------------------------------------------------------------- qualification
+
+app.add_typer(programmes_app, name="programmes")
+app.command("qualify")(qualify)
+app.command("progress")(progress)
+
+# ------------------------------------------------------------------------------------------- the rest of a lead's life
+
+app.command("assign")(assign)
+app.command("transfer")(transfer)
+app.command("dupes")(dupes)
+app.command("merge")(merge)
+app.command("funnel")(funnel)
+app.command("anonymize")(anonymize)
+app.add_typer(activity_app, name="activity")

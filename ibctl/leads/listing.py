@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,18 +16,18 @@ from sqlmodel import Session
 
 from ibctl import days, money, months
 from ibctl.errors import UsageError
+from ibctl.leads import rules
 from ibctl.users import service as users
 
 # How many rows an export holds in memory.
 FETCH = 2_000
 
-_FROM = 'FROM "Lead" l LEFT JOIN "User" u ON u.id = l."userId"'
-_ROWS = f"""
-    SELECT l.id, l."leadCapturedAt", l.email, l."firstName", l.phone, l."userId", u.email AS ib, l."leadType", l.broker,
-           l.source, l.status, l."trackingToken", l."depositedAt", l."tradingStartAt", l."qualifiedAt", l."ftdEarned",
-           l."cpaEarned", l."totalEarned", l."systemeContactId", l."createdAt", l."updatedAt"
-    {_FROM}
+_COLUMNS = """
+    l.id, l."leadCapturedAt", l.email, l."firstName", l.phone, l."userId", u.email AS ib, l."leadType", l.broker,
+    l.source, l.status, l."trackingToken", l."depositedAt", l."tradingStartAt", l."qualifiedAt", l."ftdEarned",
+    l."cpaEarned", l."totalEarned", l."systemeContactId", l."createdAt", l."updatedAt"
 """
+_NEWEST_FIRST = 'ORDER BY l."leadCapturedAt" DESC, l.id DESC'
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def captured(
     if first is not None and last is not None and first > last:
         raise UsageError(f"--captured-from {first} is later than --captured-to {last}")
     return (
-        None if first is None else _midnight(first, zone),
-        None if last is None else _midnight(last + timedelta(days=1), zone),
+        None if first is None else midnight(first, zone),
+        None if last is None else midnight(last + timedelta(days=1), zone),
     )
 
 
@@ -74,7 +75,8 @@ def _day(name: str, text: str | None) -> date | None:
         raise UsageError(f"{name}: {exc}") from None
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """Return when a day begins in a zone, as naive UTC."""
     return datetime.combine(day, time(), zone).astimezone(UTC).replace(tzinfo=None)
 
 
@@ -84,16 +86,24 @@ def listing(session: Session, which: Filter, *, limit: int = 0) -> tuple[list[di
     Raises NotFoundError when the IB does not exist, UsageError for --ib together with --unassigned.
     """
     where, values = _where(session, which)
-    rows = list(_rows(session, where, values, limit))
+    # The newest are chosen before their owners are looked up: a fifth of the time on a million leads.
+    newest = f'(SELECT * FROM "Lead" l WHERE {where} {_NEWEST_FIRST} LIMIT :limit) l'
+    rows = list(_rows(session.execute(_select(newest), {**values, "limit": limit or None})))
     if not limit or len(rows) < limit:
         return rows, len(rows)
-    return rows, session.execute(sa.text(f"SELECT count(*) {_FROM} WHERE {where}"), values).scalar_one()
+    return rows, session.execute(sa.text(f'SELECT count(*) FROM "Lead" l WHERE {where}'), values).scalar_one()
 
 
 def export(session: Session, which: Filter) -> Iterator[dict[str, Any]]:
     """Yield all leads as rows, newest first, a few at a time. Raises as `listing`."""
     where, values = _where(session, which)
-    return _rows(session, where, values, 0)
+    chosen = f'(SELECT * FROM "Lead" l WHERE {where}) l'
+    options = {"stream_results": True, "yield_per": FETCH}
+    return _rows(session.execute(_select(chosen), values, execution_options=options))
+
+
+def _select(leads: str) -> sa.TextClause:
+    return sa.text(f'SELECT {_COLUMNS} FROM {leads} LEFT JOIN "User" u ON u.id = l."userId" {_NEWEST_FIRST}')
 
 
 def _where(session: Session, which: Filter) -> tuple[str, dict[str, Any]]:
@@ -125,18 +135,17 @@ def _where(session: Session, which: Filter) -> tuple[str, dict[str, Any]]:
     return " AND ".join(parts) or "true", values
 
 
-def _rows(session: Session, where: str, values: dict[str, Any], limit: int) -> Iterator[dict[str, Any]]:
-    statement = f'{_ROWS} WHERE {where} ORDER BY l."leadCapturedAt" DESC, l.id DESC LIMIT :limit'
-    found = session.execute(
-        sa.text(statement),
-        {**values, "limit": limit or None},
-        execution_options={"stream_results": True, "yield_per": FETCH},
-    )
-    names = list(found.keys())
+def _rows(found: sa.Result[Any]) -> Iterator[dict[str, Any]]:
+    names = tuple(found.keys())
     for row in found:
-        yield {name: exact(value) if type(value) is float else value for name, value in zip(names, row, strict=True)}
+        values = dict(zip(names, row, strict=True))
+        for field in rules.AMOUNTS:
+            values[field] = exact(values[field])
+        yield values
 
 
+# Most leads have one of a few amounts.
+@lru_cache(maxsize=4096)
 def exact(value: float) -> Decimal | None:
     """Return the decimal that a stored double stands for; None for NaN and infinities, which JSON does not know."""
     return money.from_float(value) if math.isfinite(value) else None

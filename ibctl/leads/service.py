@@ -71,14 +71,10 @@ def _did_you_mean(session: Session, wanted: str) -> str:
     return f": did you mean {' or '.join(close)}?" if close else ": `ibctl leads list --search` finds parts of names"
 
 
-def _distinct(session: Session, names: Sequence[str]) -> list[Lead]:
-    return list({lead.id: lead for lead in (find(session, name) for name in names)}.values())
-
-
-def _hold(session: Session, leads: Sequence[Lead]) -> None:
+def hold(session: Session, leads: Sequence[Lead]) -> None:
     """Keep everybody else from writing these leads until the transaction ends, and see them as they are now."""
-    for lead in sorted(leads, key=lambda one: one.id):
-        session.refresh(lead, with_for_update={"key_share": True})
+    held = select(Lead).where(col(Lead.id).in_([lead.id for lead in leads])).order_by(Lead.id)
+    session.exec(held.with_for_update(key_share=True).execution_options(populate_existing=True)).all()
 
 
 # ----------------------------------------------------------------------------------------------------------- describing
@@ -176,7 +172,7 @@ def edit(session: Session, name: str, values: Mapping[str, Any], *, clear: Colle
     if any(changes.get(field) for field in rules.CONTACTS):
         db.lock(session, LOCK)
     lead = find(session, name)
-    _hold(session, [lead])
+    hold(session, [lead])
     changes = {field: value for field, value in changes.items() if getattr(lead, attribute(field)) != value}
     before = settled(session, [lead]) if COUNTED & set(changes) else []
     for field, value in changes.items():
@@ -185,7 +181,7 @@ def edit(session: Session, name: str, values: Mapping[str, Any], *, clear: Colle
     _require_free(session, lead, [field for field in rules.CONTACTS if changes.get(field)])
     session.flush()
     after = settled(session, [lead]) if COUNTED & set(changes) else []
-    return Changed([lead] if changes else [], _together(before, after))
+    return Changed([lead] if changes else [], together(before, after))
 
 
 def _cleared(values: Mapping[str, Any], clear: Collection[str]) -> dict[str, None]:
@@ -197,7 +193,7 @@ def _cleared(values: Mapping[str, Any], clear: Collection[str]) -> dict[str, Non
     return dict.fromkeys(empty)
 
 
-def _together(before: Sequence[Settled], after: Sequence[Settled]) -> list[Settled]:
+def together(before: Sequence[Settled], after: Sequence[Settled]) -> list[Settled]:
     """Join the months that leads belonged to with those that they belong to now."""
     months: dict[tuple[str, str], Settled] = {}
     for one in (*before, *after):
@@ -273,38 +269,14 @@ def active_ib(session: Session, name: str | None) -> User | None:
     return owner
 
 
-def new_owner(ib: str | None, *, unassign: bool) -> str | None:
-    """Return whom `--ib` or `--unassign` means, None for nobody. Raises UsageError unless exactly one is given."""
-    if (ib is not None) == unassign:
-        raise UsageError("say who gets the leads: --ib IB, or --unassign for nobody")
-    return ib
-
-
-def assign(session: Session, names: Sequence[str], *, ib: str | None) -> Changed:
-    """Give leads to an IB (email or id), or to nobody (None); returns those that had another owner.
-
-    Raises RequestError when the IB's account is not active.
-    """
-    owner = active_ib(session, ib)
-    leads = _distinct(session, names)
-    _hold(session, leads)
-    owner_id = owner.id if owner is not None else None
-    changed = [lead for lead in leads if lead.user_id != owner_id]
-    before = settled(session, changed)
-    for lead in changed:
-        lead.user_id = owner_id
-    session.flush()
-    return Changed(changed, _together(before, settled(session, changed)))
-
-
-def set_status(session: Session, names: Sequence[str], status: str) -> Changed:
-    """Set the status of leads; returns those that had another one.
+def set_status(session: Session, leads: Collection[str], status: str) -> Changed:
+    """Set the status of leads (ids); returns those that had another one.
 
     Raises RequestError for `qualified` where a lead has no qualifiedAt: no date is invented for it.
     """
-    leads = _distinct(session, names)
-    _hold(session, leads)
-    changed = [lead for lead in leads if lead.status != status]
+    found = session.exec(select(Lead).where(col(Lead.id).in_(leads))).all()
+    hold(session, found)
+    changed = [lead for lead in found if lead.status != status]
     for lead in changed:
         lead.status = status
         _require_date(lead)

@@ -216,6 +216,27 @@ def test_what_a_lead_typed_cannot_move_the_terminals_cursor(sql: Sql, ibctl: Run
     assert "\\x1b[2Jx" in shown
 
 
+def test_numbers_are_completed_with_their_commands_and_silence_where_nothing_answers(sql: Sql, process: Run) -> None:
+    numbers = [write(lead("a"), command="leads import x.csv"), write(lead("b"))]
+
+    def complete(words: str, **env: str) -> Result:
+        asked = {"_IBCTL_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": words}
+        return process(env={**asked, **env})
+
+    shown = complete("ibctl undo ")
+    assert all(f'"{number}"' in shown.stdout for number in numbers)
+    assert "leads import x.csv" in shown.stdout
+    assert complete("ibctl audit show 9").stdout.strip() == "_files", "the shell's own completion"
+    dead = complete("ibctl undo ", DATABASE_URL="postgresql://u:p@127.0.0.1:9/db")
+    assert "Error" not in dead.stdout + dead.stderr
+
+
+def test_a_selection_without_a_row_says_so(sql: Sql, ibctl: Run) -> None:
+    number = write(lead("a"))
+    result = ibctl("audit", "show", number, "--row", "b", "--format", "json")
+    assert (result.stdout, result.stderr.strip()) == ("[]\n", "no row changes")
+
+
 # -------------------------------------------------------------------------------------------------------------- secrets
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
+from sqlmodel import SQLModel
 
 from ibctl.admin.database import comparison, schema
 from ibctl.admin.database.comparison import Difference
@@ -255,8 +256,8 @@ def test_an_empty_database_is_one_difference_for_each_schema(empty_database: str
 
 
 def test_a_schema_of_ibctls_without_its_tables_is_one_difference(database: str) -> None:
-    names = ("change", "change_set", "commission_snapshot", "commission_state", "exchange_rate", "lead_import")
-    run(database, f"DROP TABLE {', '.join('ibctl.' + name for name in names)}")
+    names = [f"{table.schema}.{table.name}" for table in SQLModel.metadata.tables.values() if table.schema]
+    run(database, f"DROP TABLE {', '.join(names)}")
     [found] = differences(database)
     assert (found.object, found.found) == ("schema ibctl", "none of them")
     assert "backup" in found.remedy

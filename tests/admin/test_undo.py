@@ -23,6 +23,7 @@ from ibctl import config, db
 from ibctl.admin.audit import undo as undoing
 from ibctl.admin.database import schema
 from ibctl.errors import RequestError
+from ibctl.leads import importing
 from tests.conftest import Result, command
 
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -257,6 +258,45 @@ def test_two_rows_that_swapped_a_unique_value_swap_back(sql: Sql, ibctl: Run) ->
     assert state(sql) == before
 
 
+def replace_lead() -> int:
+    """A new lead takes the place of another one: its token, its activity, and then the other one is deleted."""
+    return write(
+        'UPDATE "Lead" SET "trackingToken" = NULL WHERE id = \'other\'',
+        lead("new", token="t"),
+        'UPDATE "LeadActivity" SET "leadId" = \'new\'',
+        "DELETE FROM \"Lead\" WHERE id = 'other'",
+    )
+
+
+ACTIVITY = (
+    'INSERT INTO "LeadActivity" (id, "leadId", "activityType", "updatedAt") VALUES (\'a\', \'other\', \'call\', now())'
+)
+
+
+def test_a_circle_of_rows_that_wait_for_each_other_is_gone_back_step_by_step(sql: Sql, ibctl: Run) -> None:
+    write(lead("other", token="t"), ACTIVITY)
+    before = state(sql)
+    number = replace_lead()
+    result = ibctl("undo", number, "--yes")
+    assert result.exit_code == 0, result.stdout
+    assert state(sql) == before
+
+
+def test_going_back_step_by_step_cuts_nobody_off(sql: Sql, ibctl: Run) -> None:
+    write(lead("other", token="t"), ACTIVITY)
+    number = replace_lead()
+    sql(
+        'INSERT INTO "InvestorCredential" (id, "leadId", login, password, server, "updatedAt")'
+        " VALUES ('c', 'new', '1', '{}', 's', now())"
+    )
+    result = ibctl("undo", number, "--yes", "--format", "json")
+    assert result.exit_code == 3
+    assert {row["id"]: row["result"] for row in listed(result).values()} == {
+        "other": "failed", "a": "failed", "new": "kept",
+    }  # fmt: skip
+    assert sql('SELECT "leadId" FROM "InvestorCredential"') == [("new",)]
+
+
 def test_a_deleted_user_comes_back_with_the_leads_that_the_database_cut_off(sql: Sql, ibctl: Run) -> None:
     write(user("u"), lead("l1", "u"), lead("l2", "u"))
     before = state(sql)
@@ -432,6 +472,17 @@ def test_a_row_whose_owner_is_gone_cannot_be_set_back_to_it(sql: Sql, ibctl: Run
     result = ibctl("undo", number, "--yes", "--format", "json")
     assert result.exit_code == 6
     assert "(u) is not present in table" in listed(result)["l"]["why"]
+
+
+def test_an_error_that_is_no_refusal_ends_the_undo(sql: Sql, database: str, ibctl: Run) -> None:
+    number = write(lead("l"))
+    sql("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(3); RETURN OLD; END'")
+    sql('CREATE TRIGGER slow BEFORE DELETE ON "Lead" FOR EACH ROW EXECUTE FUNCTION slow()')
+    sql(f'ALTER DATABASE "{database.rpartition("/")[2].partition("?")[0]}" SET statement_timeout = 500')
+    result = ibctl("undo", number, "--yes")
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert "cancelled a statement, nothing was written" in result.stderr
+    assert sql('SELECT count(*) FROM "Lead"') == [(1,)]
 
 
 def test_a_refusal_never_shows_the_row_that_was_refused(sql: Sql, ibctl: Run) -> None:
@@ -685,6 +736,18 @@ def test_a_long_list_is_cut_and_says_how_to_see_all(sql: Sql, ibctl: Run) -> Non
     assert f"2 of 4 rows are listed; `ibctl undo {number} --dry-run --limit 0` lists all" in result.stderr
 
 
+def test_it_says_what_was_done_also_when_nobody_reads_the_list(sql: Sql) -> None:
+    number = write(*(lead(f"l{n}") for n in range(3000)))
+    arguments = command(["undo", str(number), "--yes", "--all", "--limit", "0", "--format", "csv"])
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.readline()
+        running.stdout.close()
+        assert f"took back change set {number}: 3,000 Lead deleted; change set {number + 1}" in running.stderr.read()
+    assert sql('SELECT count(*) FROM "Lead"') == [(0,)]
+
+
 def test_two_undos_at_once_one_works_and_the_other_finds_it_done(sql: Sql, capsys: pytest.CaptureFixture[str]) -> None:
     number = write(lead("l"))
     started = threading.Event()
@@ -739,3 +802,17 @@ def test_many_rows_go_by_sets_and_halves(sql: Sql) -> None:
     sql("DELETE FROM \"Lead\" WHERE id = 'thief'")
     assert take_back(number)[0].left == 0
     assert state(sql, ['"Lead"']) == before
+
+
+@pytest.mark.parametrize("lock", ["commissions run", importing.LOCK])
+def test_an_undo_of_leads_waits_for_a_run_that_counts_or_imports_leads(
+    sql: Sql, monkeypatch: pytest.MonkeyPatch, lock: str
+) -> None:
+    number = write(lead("l"))
+    monkeypatch.setenv("IBCTL_LOCK_TIMEOUT", "0.2")
+    config.use_env_file(None)
+    with db.transaction() as other:
+        db.lock(other, lock)
+        with pytest.raises(RequestError, match="is still at work after"):
+            take_back(number)
+    assert take_back(number)[0].left == 0

@@ -290,6 +290,15 @@ def test_a_row_that_meets_two_leads_is_refused_with_the_surest_named(
     assert row["_message"] == f"lead {by_token} has the same trackingToken; the row says otherwise about email"
 
 
+def test_of_two_leads_with_one_email_the_one_that_a_row_repeats_counts(
+    platform: Platform, ibctl: Run, file: Write
+) -> None:
+    platform.lead(id="l1", email="a@x.com", broker="Other")
+    platform.lead(id="l2", email="A@x.com", broker="Prime XBT")
+    done = ibctl("leads", "import", file("email,broker", "a@x.com,Prime XBT", "a@x.com,Third"), "--format", "json")
+    assert counts(done) == {"read": 2, "created": 0, "unchanged": 1, "exists": 1}
+
+
 def test_a_placeholder_on_many_leads_and_rows_does_not_stop_the_import(
     platform: Platform, ibctl: Run, file: Write
 ) -> None:
@@ -351,13 +360,14 @@ def test_leads_in_a_month_that_is_paid_are_warned_of(
         "a@x.com,one@x.com,2025-09-30T22:30Z,",  # October in Berlin
         "b@x.com,one@x.com,2025-09-01,2025-10-31T23:30Z",  # November there
         "c@x.com,two@x.com,2025-09-01,2025-10-31T22:30Z",
+        "d@x.com,one@x.com,2025-09-30T23:00Z,",  # October in Berlin
     )
     done = ibctl("leads", "import", path)
     assert done.exit_code == 0
     warnings = [line for line in done.stderr.splitlines() if line.startswith("Warning")]
     assert len(warnings) == 2
     assert "2025-10 is PAID for one@x.com" in warnings[0]
-    assert "1 leads" in warnings[0]
+    assert "2 leads" in warnings[0]
     assert "2025-10 is PROCESSING for two@x.com" in warnings[1]
 
 

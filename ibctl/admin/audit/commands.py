@@ -162,8 +162,6 @@ def undo(
     everything: Annotated[bool, typer.Option("--all", help="List the rows that were taken back, too.")] = False,
     limit: output.LimitOption = 50,
     form: output.FormatOption = Format.table,
-    to_file: output.OutputOption = None,
-    columns: output.ColumnsOption = None,
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     yes: output.YesOption = False,
@@ -191,8 +189,12 @@ def undo(
                 json.dumps(row) + "\n" for row in undoing.rows(session, everything=everything, limit=limit)
             )
         spool.seek(0)
-        shown = output.show(map(json.loads, spool), RESULT_COLUMNS, Listing(form, to_file, columns))
-    _finish(outcome, session.written, everything=everything, shown=shown)
+        try:
+            shown = output.show(map(json.loads, spool), RESULT_COLUMNS, Listing(form))
+        finally:
+            # It is done, even if nobody reads the list to its end.
+            _announce(outcome, session.written)
+    _finish(outcome, everything=everything, shown=shown)
 
 
 def _confirm(number: int) -> bool:
@@ -206,7 +208,13 @@ def _confirm(number: int) -> bool:
     return bool(expected.reversed)
 
 
-def _finish(outcome: undoing.Outcome, written: db.Written, *, everything: bool, shown: int) -> None:
+def _announce(outcome: undoing.Outcome, written: db.Written) -> None:
+    if outcome.reversed:
+        done = "would take back" if written.dry_run else "took back"
+        written.announce(f"{done} change set {outcome.change_set.id}: {outcome.words}")
+
+
+def _finish(outcome: undoing.Outcome, *, everything: bool, shown: int) -> None:
     number, listed = outcome.change_set.id, outcome.left + outcome.already
     if everything:
         listed += rules.total(outcome.reversed)
@@ -216,7 +224,5 @@ def _finish(outcome: undoing.Outcome, written: db.Written, *, everything: bool, 
         raise RequestError(
             f"nothing of change set {number} could be taken back: {outcome.words.removeprefix('nothing; ')}"
         )
-    done = "would take back" if written.dry_run else "took back"
-    written.announce(f"{done} change set {number}: {outcome.words}")
     if outcome.left:
         raise typer.Exit(errors.PARTIAL)

@@ -72,7 +72,7 @@ ANALYZE = sa.text("ANALYZE pg_temp.undo_row")
 INDEX = sa.text("CREATE UNIQUE INDEX ON pg_temp.undo_row (number)")
 # Statistics about a change set that has just been written are stale or missing, and a nested loop over 100,000 rows
 # that were taken for one never ends.
-LARGE = 5000
+LARGE = 2000
 PLAN_FOR_MANY = sa.text(
     """
     SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true),
@@ -162,38 +162,40 @@ def compare(table: Table) -> list[sa.TextClause]:
     return [sa.text(lock), sa.text(same), sa.text(still_gone)]
 
 
-def explain_kept(table: Table) -> sa.TextClause:
+def explain_kept(table: Table) -> list[sa.TextClause]:
     """Return what gives each row that is not as the change set left it its reason, and the change set behind it.
 
     That is the last one that wrote the row, where the row is still as that one left it; else it was not ibctl.
     """
-    return sa.text(
-        f"""
-        UPDATE pg_temp.undo_row r SET by = x.by, detail = jsonb_build_object('updatedAt', x.image->>'updatedAt'),
-          reason = CASE
-            WHEN x.image IS NOT DISTINCT FROM x."before" AND x.by_undo THEN 'undone'
-            WHEN x.image IS NULL THEN 'deleted'
-            WHEN r.operation = 'insert' THEN 'recreated'
-            WHEN x.image = x."before" THEN 'same'
-            ELSE 'edited' END
-        FROM (
-          SELECT r.number, c."before", now.image, CASE WHEN seen THEN l.by END AS by,
-            coalesce(seen AND l.undoes IS NOT NULL, false) AS by_undo
-          FROM pg_temp.undo_row r
-          JOIN ibctl.change c ON {_FIRST}
-          LEFT JOIN (SELECT cur.id, to_jsonb(cur) AS image FROM {table.relation} cur) now ON now.id = r.row_id
-          LEFT JOIN LATERAL (
-            SELECT later."changeSetId" AS by, later."after", s.undoes
-            FROM ibctl.change later JOIN ibctl.change_set s ON s.id = later."changeSetId"
-            WHERE later."rowId" = r.row_id AND later."tableName" = r.table_name AND later."changeSetId" > :id
-            ORDER BY later."changeSetId" DESC, later.step DESC LIMIT 1
-          ) l ON true
-          CROSS JOIN LATERAL (SELECT l.by IS NOT NULL AND l."after" IS NOT DISTINCT FROM now.image AS seen) q
-          WHERE r.table_name = :table AND r.state = 'kept'
-        ) x
-        WHERE x.number = r.number
-        """
-    )
+    compared = f"""
+      UPDATE pg_temp.undo_row r SET by = x.by, detail = jsonb_build_object('updatedAt', x.image->>'updatedAt'),
+        reason = CASE WHEN x.image IS NOT DISTINCT FROM x."before" THEN 'same' WHEN x.image IS NULL THEN 'deleted'
+          WHEN r.operation = 'insert' THEN 'recreated' ELSE 'edited' END
+      FROM (
+        SELECT r.number, c."before", now.image, CASE WHEN l."after" IS NOT DISTINCT FROM now.image THEN l.by END AS by
+        FROM pg_temp.undo_row r
+        JOIN ibctl.change c ON {_FIRST}
+        LEFT JOIN {table.relation} cur ON cur.id = r.row_id
+        -- OFFSET 0: once for each row that is left, not for all and at every mention.
+        CROSS JOIN LATERAL (SELECT to_jsonb(cur) AS image OFFSET 0) now
+        LEFT JOIN LATERAL (
+          -- By the index of row ids: that of change sets would give every later change, for each row anew.
+          SELECT later."changeSetId" AS by, later."after" FROM ibctl.change later
+          WHERE later."rowId" = r.row_id AND later."tableName" = r.table_name AND later."changeSetId" + 0 > :id
+          ORDER BY later."changeSetId" DESC, later.step DESC LIMIT 1
+        ) l ON true
+        WHERE r.table_name = :table AND r.state = 'kept'
+      ) x
+      WHERE x.number = r.number
+    """
+    # As before: because of an undo, or because somebody did the same as an undo would.
+    undone = """
+      UPDATE pg_temp.undo_row r SET reason = CASE
+        WHEN EXISTS (SELECT FROM ibctl.change_set s WHERE s.id = r.by AND s.undoes IS NOT NULL) THEN 'undone'
+        WHEN r.operation = 'delete' THEN 'deleted' WHEN r.operation = 'insert' THEN 'recreated' ELSE 'same' END
+      WHERE r.table_name = :table AND r.reason = 'same'
+    """
+    return [sa.text(compared), sa.text(undone)]
 
 
 # ------------------------------------------------------------------------------------------------------------ reversing

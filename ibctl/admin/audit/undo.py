@@ -22,6 +22,7 @@ from ibctl.models.ledger import CAPTURED, ChangeSet
 LOCKS = {
     "commissions run": {"Lead", "AdSpendHistory", "exchange_rate", "IbCommission", "commission_state"},
     "leads import": {"Lead"},
+    "leads qualify": {"Lead", "lead_programme"},
     "ads spend": {"AdSpendHistory"},
     "exchange rates": {"exchange_rate"},
 }
@@ -140,9 +141,8 @@ def _wait_for_others(session: Session, tables: Mapping[str, Table]) -> None:
 
 def _compare(session: Session, number: int, table: Table) -> None:
     values = {"id": number, "table": table.name}
-    for statement in sql.compare(table):
+    for statement in sql.compare(table) + sql.explain_kept(table):
         session.execute(statement, values)
-    session.execute(sql.explain_kept(table), values)
 
 
 def _refuse_repetition(session: Session, number: int) -> None:

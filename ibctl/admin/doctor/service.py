@@ -110,10 +110,13 @@ def _ready(connection: sa.Connection) -> Iterator[Finding]:
         try:
             with db.translated():
                 connection.execute(sa.text("SELECT set_config('search_path', :path, true)"), {"path": db.search_path()})
-                yield from check(connection)
+                found = list(check(connection))
         except IbctlError as exc:
-            yield Finding(check.__name__.strip("_"), "problem", "cannot be checked", str(exc))
+            found = [Finding(check.__name__.strip("_"), "problem", "cannot be checked", str(exc))]
+        yield from found
         connection.rollback()
+        if any(one.state == "problem" for one in found):
+            return  # the next one would only say the same in other words
 
 
 def _age(connection: sa.Connection) -> Iterator[Finding]:

@@ -1,0 +1,21 @@
+"""What several commands about leads take on their command lines."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ibctl.users import completion
+
+LeadArgument = Annotated[str, typer.Argument(metavar="LEAD", help="Email, id or tracking token.", show_default=False)]
+LeadsArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="LEAD", help="Emails, ids or tracking tokens; - reads a list.", show_default=False),
+]
+# Where an option can stand for them.
+LeadsOrNone = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="LEAD", help="Emails, ids or tracking tokens; - reads a list.", show_default=False),
+]
+IbFilter = Annotated[str | None, typer.Option(help="Only this IB's: email or id.", autocompletion=completion.ibs)]

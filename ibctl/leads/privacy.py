@@ -1,0 +1,189 @@
+"""Erases persons: what says who they are goes, in the shared tables and in the record of changes; money and dates stay.
+
+What is put in their place is made of the lead's own id, which says nothing about anybody. A lead that was merged away
+is erased together with the one that it was merged into: it lives on in the record of the merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from ibctl import clock, config, crypto
+from ibctl.leads import naming
+
+PREFIX = "erased-"
+# In the place of what a command line or a reason said about the person.
+BLANK = "[erased]"
+
+# What a row of each table becomes, as the members of its image; `{id}` is the row's id.
+_IMAGES = {
+    "Lead": """jsonb_build_object('email', NULL, 'firstName', NULL, 'phone', NULL, 'systemeContactId', NULL,
+        'trackingToken', :prefix || {id})""",
+    "LeadActivity": "jsonb_build_object('description', NULL, 'metadata', NULL)",
+    "InvestorCredential": """jsonb_build_object('login', :prefix || {id}, 'password', CAST(:password AS text))""",
+}
+
+_CREATE = sa.text("CREATE TEMP TABLE lead_erased (id text PRIMARY KEY, former boolean NOT NULL) ON COMMIT DROP")
+# A lead that bears its own mark has been erased already.
+_PICK = sa.text(
+    """
+    INSERT INTO lead_erased SELECT id, false FROM "Lead"
+    WHERE (id = ANY(:ids) OR "leadCapturedAt" < :before) AND "trackingToken" IS DISTINCT FROM :prefix || id
+    """
+)
+_PICK_MERGED = sa.text(
+    r"""
+    INSERT INTO lead_erased
+    SELECT DISTINCT gone."rowId", true
+    FROM lead_erased e
+    JOIN ibctl.change kept ON kept."rowId" = e.id AND kept."tableName" = 'Lead' AND kept."after" IS NOT NULL
+    JOIN ibctl.change_set s ON s.id = kept."changeSetId" AND s.command ~ '^ibctl (-\S+ (\S+ )?)*leads merge '
+    JOIN ibctl.change gone ON gone."changeSetId" = s.id AND gone."tableName" = 'Lead' AND gone."after" IS NULL
+    WHERE NOT EXISTS (SELECT FROM "Lead" l WHERE l.id = gone."rowId")
+    ON CONFLICT DO NOTHING
+    """
+)
+_COUNTS = sa.text(
+    """
+    SELECT (SELECT count(*) FROM lead_erased WHERE NOT former) AS leads,
+      (SELECT count(*) FROM "LeadActivity" WHERE "leadId" IN (SELECT id FROM lead_erased)) AS activities,
+      (SELECT count(*) FROM "InvestorCredential" WHERE "leadId" IN (SELECT id FROM lead_erased)) AS credentials,
+      EXISTS (SELECT FROM "InvestorCredential") OR
+        EXISTS (SELECT FROM ibctl.change WHERE "tableName" = 'InvestorCredential') AS sealed
+    """
+)
+# The entries of the record that are about the persons; of rows that are gone, too: the images say whose they were.
+_ABOUT = """(c."tableName" = 'Lead' AND c."rowId" IN (SELECT id FROM lead_erased)
+      OR c."tableName" IN ('LeadActivity', 'InvestorCredential')
+        AND (c."before"->>'leadId' IN (SELECT id FROM lead_erased)
+          OR c."after"->>'leadId' IN (SELECT id FROM lead_erased)))"""
+_CREATE_ABOUT = sa.text(
+    f"""
+    CREATE TEMP TABLE lead_about ON COMMIT DROP AS
+    SELECT c."changeSetId", c."tableName", coalesce(c."before", c."after") AS image, c."after" AS later
+    FROM ibctl.change c WHERE {_ABOUT}
+    """
+)
+# What the persons are called in command lines and reasons. Words of one or two letters occur by chance.
+_CREATE_WORDS = sa.text(
+    """
+    CREATE TEMP TABLE lead_word ON COMMIT DROP AS
+    WITH named AS (
+      SELECT DISTINCT word FROM lead_about a
+      CROSS JOIN LATERAL (VALUES (a.image), (a.later)) i (image)
+      CROSS JOIN LATERAL (VALUES (i.image->>'email'), (i.image->>'firstName'), (i.image->>'phone'),
+        (i.image->>'trackingToken'), (i.image->>'systemeContactId'), (i.image->>'login'), (i.image->>'description'))
+        w (word)
+      WHERE length(word) > 2
+    ), said AS (
+      SELECT id, lower(concat(command, ' ', reason)) AS words FROM ibctl.change_set
+      WHERE id IN (SELECT "changeSetId" FROM lead_about)
+    )
+    SELECT s.id, n.word, row_number() OVER (PARTITION BY s.id ORDER BY length(n.word) DESC, n.word) AS number
+    FROM said s JOIN named n ON strpos(s.words, lower(n.word)) > 0
+    """
+)
+_UPDATES = (
+    """
+    UPDATE "Lead" l SET email = NULL, "firstName" = NULL, phone = NULL, "systemeContactId" = NULL,
+      "trackingToken" = :prefix || l.id, "updatedAt" = :now
+    FROM lead_erased e WHERE e.id = l.id
+    """,
+    """
+    UPDATE "LeadActivity" a SET description = NULL, metadata = NULL, "updatedAt" = :now
+    FROM lead_erased e WHERE e.id = a."leadId" AND (a.description IS NOT NULL OR a.metadata IS NOT NULL)
+    """,
+    """
+    UPDATE "InvestorCredential" c SET login = :prefix || c.id, password = :password, "isVerified" = false,
+      "updatedAt" = :now
+    FROM lead_erased e WHERE e.id = c."leadId"
+    """,
+)
+_SCRUB = """
+    UPDATE ibctl.change c SET "before" = c."before" || {image}, "after" = c."after" || {image}
+    WHERE c."tableName" = '{table}' AND {about}
+"""
+# Whole words only: Ann is not to be taken out of "channel".
+_PATTERN = r"""'(?<![[\:alnum\:]])' || regexp_replace(w.word, '([^[\:alnum\:]])', '\\\1', 'g') || '(?![[\:alnum\:]])'"""
+_SCRUB_COMMANDS = sa.text(
+    rf"""
+    WITH RECURSIVE said AS (
+      SELECT s.id, s.command, s.reason, CAST(0 AS bigint) AS number FROM ibctl.change_set s
+      WHERE s.id IN (SELECT id FROM lead_word)
+      UNION ALL
+      SELECT d.id, regexp_replace(d.command, {_PATTERN}, :blank, 'gi'),
+        regexp_replace(d.reason, {_PATTERN}, :blank, 'gi'), w.number
+      FROM said d JOIN lead_word w ON w.id = d.id AND w.number = d.number + 1
+    ), last AS (
+      SELECT DISTINCT ON (id) id, command, reason FROM said ORDER BY id, number DESC
+    )
+    UPDATE ibctl.change_set s SET command = l.command, reason = l.reason FROM last l WHERE l.id = s.id
+    """
+)
+# The words of an activity may be spread over a line in ways that no search finds.
+_SCRUB_ACTIVITIES = sa.text(
+    r"""
+    UPDATE ibctl.change_set s SET command = substring(s.command from '^.*?leads activity add') || ' ' || :blank
+    WHERE s.command ~ '^ibctl (-\S+ (\S+ )?)*leads activity add '
+      AND s.id IN (SELECT "changeSetId" FROM lead_about WHERE "tableName" = 'LeadActivity')
+    """
+)
+
+
+@dataclass(frozen=True)
+class Erased:
+    """How many leads, activities, MT5 accounts and recorded images of rows lost what they said about a person."""
+
+    leads: int
+    activities: int
+    credentials: int
+    images: int
+
+    @property
+    def words(self) -> str:
+        """Say in a line what is lost."""
+        return (
+            f"the persons behind {self.leads:,} leads, {self.activities:,} activities and {self.credentials:,} "
+            f"MT5 accounts, and {self.images:,} entries about them in the record of changes"
+        )
+
+
+def erase(session: Session, names: Sequence[str], *, before: datetime | None) -> Erased:
+    """Erase the persons behind these leads, or behind all that were captured before a moment (naive UTC).
+
+    What was erased already is left alone. The command's own line in the record names the leads by their ids. Raises
+    as `naming.find` does, and ConfigError without an encryption key where there are MT5 accounts.
+    """
+    found = naming.find(session, names) if names else []
+    session.execute(_CREATE)
+    values = {"ids": found, "before": before, "prefix": PREFIX, "now": clock.now()}
+    leads = session.execute(_PICK, values).rowcount  # type: ignore[attr-defined] # a CursorResult
+    while leads and session.execute(_PICK_MERGED).rowcount:  # type: ignore[attr-defined] # a CursorResult
+        pass
+    session.execute(sa.text("ANALYZE lead_erased"))
+    counts = session.execute(_COUNTS).one()
+    password = crypto.seal("").text if counts.sealed else ""
+    for statement in _UPDATES:
+        session.execute(sa.text(statement), {**values, "password": password})
+    images = _scrub(session, password)
+    if names:
+        config.use_command(["leads", "anonymize", *found])
+    return Erased(counts.leads, counts.activities, counts.credentials, images)
+
+
+def _scrub(session: Session, password: str) -> int:
+    """Take the persons out of the record; after the updates, whose own images hold them too."""
+    session.execute(_CREATE_ABOUT)
+    session.execute(_CREATE_WORDS)
+    images = 0
+    for table, image in _IMAGES.items():
+        statement = _SCRUB.format(table=table, image=image.format(id='c."rowId"'), about=_ABOUT)
+        images += session.execute(sa.text(statement), {"prefix": PREFIX, "password": password}).rowcount  # type: ignore[attr-defined] # a CursorResult
+    session.execute(_SCRUB_COMMANDS, {"blank": BLANK})
+    session.execute(_SCRUB_ACTIVITIES, {"blank": BLANK})
+    return images

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ibctl import crypto, ids
+from tests.conftest import KEY, Result
+from tests.leads.conftest import Platform
+
+Run = Callable[..., Result]
+# All that says who somebody is, in what the tests below make of her.
+PERSON = ("anna", "ädams", "4917012345678", "tok-1", "sys-9", "4711007", "rang twice", "kolb")
+
+
+def dump(platform: Platform) -> str:
+    """Every row of every table, as one text."""
+    tables = platform.sql(
+        "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables"
+        " WHERE schemaname IN ('public', 'ibctl')"
+    )
+    rows = (row for (table,) in tables for row in platform.sql(f"SELECT to_jsonb(t) FROM {table} t"))
+    return json.dumps(list(rows), ensure_ascii=False).lower()
+
+
+def anna(platform: Platform, ibctl: Run) -> str:
+    """A client who was added, edited, called and merged by ibctl, and has an MT5 account; returns her id."""
+    platform.user("ib@x.com")
+    assert ibctl(
+        "leads", "add", "--email", "Anna@Mail.com", "--first-name", "Ädams", "--phone", "+4917012345678",
+        "--tracking-token", "tok-1", "--systeme-contact-id", "sys-9", "--ib", "ib@x.com",
+        "--qualified-at", "2025-10-09", "--captured-at", "2025-10-03", "--cpa-earned", "150",
+        "--reason", "anna@mail.com wrote; a channel for Ädams",
+    ).exit_code == 0  # fmt: skip
+    lead = str(platform.sql('SELECT id FROM "Lead"')[0][0])
+    ibctl("leads", "edit", "anna@mail.com", "--broker", "Prime XBT")
+    ibctl("leads", "activity", "add", "tok-1", "call", "--description", "rang  twice", "--metadata", '{"by": "Kolb"}')
+    ibctl("leads", "activity", "add", "tok-1", "call", "--description", "rang twice")
+    platform.sql(
+        'INSERT INTO "InvestorCredential" (id, "leadId", login, password, server, "updatedAt")'
+        " VALUES ('c1', %s, '4711007', %s, 'Live', now())",
+        lead, crypto.encrypt("secret", KEY),
+    )  # fmt: skip
+    platform.lead(id="gone", email="anna.kolb@mail.com", leadCapturedAt="2025-10-05")
+    assert ibctl("leads", "merge", lead, "anna.kolb@mail.com", "--yes").exit_code == 0
+    return lead
+
+
+def row(platform: Platform, lead: str) -> tuple[Any, ...]:
+    return platform.sql(
+        'SELECT email, "firstName", phone, "trackingToken", "systemeContactId", broker, "cpaEarned",'
+        ' "qualifiedAt"::date::text FROM "Lead" WHERE id = %s',
+        lead,
+    )[0]
+
+
+def test_nothing_says_any_more_who_the_person_was(platform: Platform, ibctl: Run) -> None:
+    lead = anna(platform, ibctl)
+    platform.lead(id="other", email="hannah@x.com", firstName="Hannah")
+    assert all(word in dump(platform) for word in PERSON)
+    done = ibctl("leads", "anonymize", "ANNA@mail.com", "--yes")
+    assert done.exit_code == 0
+    left = dump(platform).replace("hannah", "")
+    assert [word for word in PERSON if word in left] == []
+    assert row(platform, lead) == (None, None, None, f"erased-{lead}", None, "Prime XBT", 150.0, "2025-10-09")
+    login, password, activities = platform.sql(
+        'SELECT login, password, (SELECT count(*) FROM "LeadActivity") FROM "InvestorCredential"'
+    )[0]
+    assert (login, crypto.decrypt(password, KEY), activities) == ("erased-c1", "", 2)
+    assert platform.sql("SELECT reason FROM ibctl.change_set ORDER BY id LIMIT 1") == [
+        ("[erased] wrote; a channel for [erased]",)
+    ]
+    assert "cannot" not in done.stderr
+    assert "takes it back" not in done.stderr
+
+
+def test_undo_of_anything_does_not_bring_the_person_back(platform: Platform, ibctl: Run) -> None:
+    lead = anna(platform, ibctl)
+    ibctl("leads", "anonymize", lead, "--yes")
+    newest = platform.sql("SELECT max(id) FROM ibctl.change_set")[0][0]
+    for number in (newest, newest - 1, 1):  # the erasure, the merge, the addition
+        assert ibctl("undo", str(number), "--yes").exit_code in (0, 3, 6)
+        assert [word for word in PERSON if word in dump(platform)] == []
+
+
+def test_it_shows_what_will_be_lost_and_asks(platform: Platform, ibctl: Run, process: Run) -> None:
+    lead = anna(platform, ibctl)
+    before = dump(platform)
+    shown = ibctl("leads", "anonymize", lead, "--dry-run", "--format", "json")
+    counts = {one["what"]: one["rows"] for one in json.loads(shown.stdout)}
+    assert (counts["leads"], counts["activities"], counts["MT5 accounts"]) == (1, 2, 1)
+    assert "dry run: nothing was written" in shown.stderr
+    asked = process("leads", "anonymize", lead)
+    assert asked.exit_code == 2
+    assert "1 leads, 2 activities and 1 MT5 accounts" in asked.stderr
+    assert "this cannot be undone" in asked.stderr
+    assert dump(platform) == before
+
+
+def test_everybody_from_before_a_day_is_erased_once(platform: Platform, ibctl: Run) -> None:
+    platform.lead(id="old", email="old@x.com", leadCapturedAt="2023-12-31T23:59:59.999")
+    platform.lead(id="new", email="new@x.com", leadCapturedAt="2024-01-01")
+    assert ibctl("leads", "anonymize", "--before", "2024-01-01", "--yes").exit_code == 0
+    assert platform.sql('SELECT id, email FROM "Lead" ORDER BY 1') == [("new", "new@x.com"), ("old", None)]
+    again = ibctl("leads", "anonymize", "--before", "2024-01-01", "--yes")
+    assert (again.exit_code, "nothing to do" in again.stderr) == (0, True)
+
+
+def test_it_needs_leads_or_a_day(platform: Platform, ibctl: Run) -> None:
+    platform.lead(id=ids.cuid(), email="a@x.com")
+    for arguments, exit_code in (
+        ((), 2), (("a@x.com", "--before", "2024-01-01"), 2), (("--before", "soon"), 2), (("b@x.com",), 3),
+    ):  # fmt: skip
+        assert ibctl("leads", "anonymize", *arguments, "--yes").exit_code == exit_code
+
+
+def test_a_paid_commission_does_not_change(platform: Platform, ibctl: Run) -> None:
+    lead = anna(platform, ibctl)
+    ibctl("commissions", "run", "--month", "2025-10")
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PAID\'')
+    ibctl("leads", "anonymize", lead, "--yes")
+    again = ibctl("commissions", "run", "--month", "2025-10")
+    assert (again.exit_code, "would be different" in again.stderr) == (0, False)
+    assert f"erased-{lead}" in ibctl("commissions", "explain", "ib@x.com", "2025-10", "--format", "csv").stdout

@@ -44,6 +44,7 @@ def run(session: db.Transaction, month: Month) -> RunResult:
     _require_begun(month)
     db.lock(session, "commissions run")
     parameters = draft_parameters(month)
+    session.execute(sql.PLAN_FOR_SETS)
     session.execute(sql.CREATE_DRAFT, parameters)
     session.execute(sa.text("ANALYZE commission_draft"))
     _require_sound_inputs(session, month, parameters)

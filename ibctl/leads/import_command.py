@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ibctl import config, csvfile, db, imports, output
-from ibctl.errors import UsageError
+from ibctl.errors import ConfigError, UsageError
 from ibctl.leads import contacts, importing, rules, service
 from ibctl.output import Column
 from ibctl.users import completion
@@ -85,12 +85,17 @@ def import_(
 
 
 def reading(region: str | None, *, day_first: bool = False) -> rules.Reading:
-    """Return how phone numbers and dates are read: `--region`, or else the setting. Raises UsageError."""
+    """Return how phone numbers and dates are read: by `--region`, or else the setting.
+
+    Raises UsageError or ConfigError for a region that has no phone numbers.
+    """
     code = region or config.settings().phone_region
     try:
         return rules.Reading(contacts.region(code) if code else None, day_first)
     except ValueError as exc:
-        raise UsageError(f"--region: {exc}") from None
+        if region:
+            raise UsageError(f"--region: {exc}") from None
+        raise ConfigError(f"IBCTL_PHONE_REGION: {exc}") from None
 
 
 def _rows(result: importing.Imported) -> Iterator[dict[str, Any]]:

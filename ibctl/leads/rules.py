@@ -64,7 +64,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "qualifiedAt": ("qualified", "qualified date", "qualification date"),
     "ftdEarned": ("ftd",),
     "cpaEarned": ("cpa",),
-    "totalEarned": ("total",),
+    "totalEarned": (),
     "systemeContactId": ("systeme contact", "systeme id", "systeme.io id"),
 }  # fmt: skip
 # At least one of these names a lead.

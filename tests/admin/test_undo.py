@@ -403,6 +403,21 @@ def test_a_new_row_that_others_point_at_since_is_kept_lest_they_lose_it(sql: Sql
     assert sql('SELECT "userId" FROM "Lead"') == [("ib",)]
 
 
+def test_a_transfer_does_not_come_back_without_its_lead(sql: Sql, ibctl: Run) -> None:
+    write(user("u1"), user("u2"), lead("a", "u1"))
+    number = write(
+        'UPDATE "Lead" SET "userId" = \'u2\'',
+        'INSERT INTO ibctl.lead_transfer (id, "leadId", "toUserId", "effectiveAt", "createdAt")'
+        " VALUES ('ta', 'a', 'u2', now(), now())",
+    )
+    assert ibctl("undo", number, "--yes").exit_code == 0
+    sql("DELETE FROM \"User\" WHERE id = 'u2'")
+    result = ibctl("undo", number + 1, "--yes", "--format", "json")
+    assert result.exit_code == 3
+    assert {row["id"]: row["result"] for row in listed(result).values()} == {"a": "failed", "ta": "kept"}
+    assert sql("SELECT id FROM ibctl.lead_transfer") == []
+
+
 @pytest.mark.parametrize("reason", ["edited", "refused"])
 def test_a_transfer_of_a_lead_is_taken_back_only_together_with_the_lead(sql: Sql, ibctl: Run, reason: str) -> None:
     write(user("u1"), user("u2"), lead("a", "u1"), lead("b"))
@@ -591,6 +606,15 @@ def test_a_lead_that_was_moved_away_is_blocked_by_its_former_owners_payment(sql:
     assert sql('SELECT "userId" FROM "Lead"') == [("other",)]
 
 
+def test_a_deleted_lead_that_was_paid_for_may_come_back(sql: Sql, ibctl: Run) -> None:
+    write(user("ib"), lead("gone", "ib"), lead("changed", "ib"))
+    number = write("DELETE FROM \"Lead\" WHERE id = 'gone'", "UPDATE \"Lead\" SET status = 'x'")
+    commission(sql, "ib", "2025-10", "PAID", {"leads": [{"id": "gone"}, {"id": "changed"}], "spend": []})
+    result = ibctl("undo", number, "--yes", "--all", "--format", "json")
+    assert result.exit_code == 6
+    assert {row["id"]: row["result"] for row in listed(result).values()} == {"gone": "reversed", "changed": "blocked"}
+
+
 def test_without_a_snapshot_every_lead_of_the_month_counts(
     sql: Sql, ibctl: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -748,8 +772,10 @@ def test_it_says_what_was_done_also_when_nobody_reads_the_list(sql: Sql) -> None
     assert sql('SELECT count(*) FROM "Lead"') == [(0,)]
 
 
-def test_two_undos_at_once_one_works_and_the_other_finds_it_done(sql: Sql, capsys: pytest.CaptureFixture[str]) -> None:
-    number = write(lead("l"))
+@pytest.mark.parametrize("statement", [lead("new"), "DELETE FROM \"Lead\" WHERE id = 'l'"])
+def test_two_undos_at_once_one_works_and_the_other_finds_it_done(sql: Sql, statement: Any) -> None:
+    write(lead("l"))
+    number = write(statement)
     started = threading.Event()
     outcomes: list[Any] = []
 

@@ -32,7 +32,7 @@ def test_a_files_rows_become_leads(platform: Platform, ibctl: Run, file: Write) 
     ib = platform.user("ib@x.com")
     path = file(
         "E-mail,Name,Mobile,Affiliate,Type,Broker,Lead source,Status,Click id,Signup date,Deposited,First trade,"
-        "Qualified,FTD,CPA,Total,Systeme id",
+        "Qualified,FTD,CPA,Total earned,Systeme id",
         'Anna@X.com,"Zoë ""Z"" Müller",+49 170 1234567,IB@x.com,trader,Prime XBT,fb,qualified,tok1,'
         "2025-10-01T10:00+02:00,2025-10-02,2025-10-03,2025-10-04,10.50,150,160.50,77",
         "ben@x.com,,,,,,,,,,,,,,,,",
@@ -182,6 +182,9 @@ def test_what_is_wrong_with_the_request_ends_it(platform: Platform, process: Run
     platform.user("gone@x.com", active=False)
     file("email", "a@x.com")
     before = platform.everything()
+    wrong_setting = process("leads", "import", "leads.csv", env={"IBCTL_PHONE_REGION": "XX"})
+    assert wrong_setting.exit_code == 4
+    assert "IBCTL_PHONE_REGION: 'XX' is not a country" in wrong_setting.stderr
     for number, (arguments, code, message) in enumerate(WRONG):
         done = (process if number < 2 else ibctl)("leads", "import", *arguments)
         assert (done.exit_code, done.stdout) == (code, ""), arguments

@@ -58,6 +58,7 @@ _IN_MONTH = f"""
       JOIN pg_temp.undo_row r ON r.row_id = cur.id AND {_CANDIDATE}
       WHERE {{dates}} GROUP BY 1
 """
+_ANY = sa.text(f"""SELECT EXISTS (SELECT FROM "IbCommission" k WHERE {_IS_SEALED})""")
 _UNSNAPPED = sa.text(
     f"""
     SELECT k.id, k."userId", k.year, k.month FROM "IbCommission" k
@@ -83,6 +84,8 @@ _DATES = {
 
 def block(session: Session, number: int, tables: Mapping[str, Table]) -> None:
     """Mark the ready rows of change set `number` that count in a PROCESSING or PAID commission as blocked."""
+    if not session.execute(_ANY).scalar_one():
+        return
     for name, lines in (("Lead", "leads"), ("AdSpendHistory", "spend")):
         if name in tables:
             owners = session.scalars(_owners(tables[name]), {"id": number, "table": name}).all()

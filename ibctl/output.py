@@ -63,6 +63,11 @@ class Column:
     brief: bool = True
 
     @property
+    def pointed(self) -> bool:
+        """Whether its values have a decimal point to be brought into line."""
+        return self.kind in ("money", "rate")
+
+    @property
     def right(self) -> bool:
         """Whether a table aligns it to the right."""
         return self.kind in ("money", "number", "rate")
@@ -320,8 +325,9 @@ def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], ti
     for column in columns:
         fixed = column.kind != "text"
         table.add_column(
-            column.key,
-            justify="right" if column.right else "left",
+            Text(column.key, justify="right" if column.right else "left"),
+            # Amounts are brought to one width with their points in line; justified right, they would lose that again.
+            justify="left" if column.pointed or not column.right else "right",
             no_wrap=fixed,
             overflow="ellipsis" if fixed else "fold",
         )
@@ -332,10 +338,12 @@ def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], ti
 
 def _on_the_point(column: Column, cells: Sequence[str]) -> list[str]:
     """Pad amounts so that their points stand under each other, where some have more digits than the cents."""
-    if column.kind not in ("money", "rate"):
+    if not column.pointed:
         return list(cells)
     behind = [len(cell) - len(cell.partition(".")[0]) for cell in cells]
-    return [cell + " " * (max(behind) - length) for cell, length in zip(cells, behind, strict=True)]
+    padded = [cell + " " * (max(behind) - length) for cell, length in zip(cells, behind, strict=True)]
+    width = max(len(column.key), *map(len, padded))
+    return [cell.rjust(width) for cell in padded]
 
 
 def _table_console(stream: IO[str]) -> Any:

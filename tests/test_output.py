@@ -40,6 +40,14 @@ def test_a_table_shows_the_brief_columns_and_cents(capsys: pytest.CaptureFixture
     assert "c1" not in text
 
 
+def test_amounts_stand_with_their_points_under_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [ROW | {"amount": amount} for amount in (Decimal("63.705"), Decimal("1234.50"), Decimal("0.0005"), None)]
+    output.show(rows, [Column("amount", "money"), Column("name")], Listing())
+    lines = [line for line in capsys.readouterr().out.splitlines() if "." in line]
+    assert len(lines) == 3
+    assert len({line.index(".") for line in lines}) == 1
+
+
 def test_ids_are_one_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     output.show([ROW, ROW], COLUMNS, Listing(Format.ids))
     assert capsys.readouterr().out == "c1\nc1\n"

@@ -59,9 +59,9 @@ def payout_lines(plan: Mapping[str, Any], inputs: Mapping[str, Any]) -> list[Lin
     exact = sum((line.value or Decimal(0) for line in lines), Decimal(0))
     commission = money.to_cents(exact)
     if commission != exact:
-        lines.append(Line("lead", "rounding to cents, half up", value=commission - exact))
+        lines.append(Line("lead", "rounding, half up", value=commission - exact))
     lines.append(Line("commission", "commissionAmount", value=commission, total=True))
-    lines.append(Line("commission", "bonusAmount (the plan has none)", value=Decimal("0.00")))
+    lines.append(Line("commission", "bonusAmount (no bonus)", value=Decimal("0.00")))
     lines.append(Line("payout", "totalPayout", value=max(commission, Decimal("0.00")), total=True))
     return lines
 
@@ -76,7 +76,7 @@ def spend_lines(inputs: Mapping[str, Any]) -> list[Line]:
     exact = sum((line.value or Decimal(0) for line in lines), Decimal(0))
     total = money.to_cents(exact)
     if total != exact:
-        lines.append(Line("spend", "rounding to cents, half up", value=total - exact))
+        lines.append(Line("spend", "rounding, half up", value=total - exact))
     lines.append(Line("spend", "totalAdSpend", value=total, total=True))
     return lines
 

@@ -9,10 +9,11 @@ pytestmark = pytest.mark.benchmark
 
 # One statement that writes the same figures, and keeps nothing of what they were made of.
 BARE = """
-INSERT INTO "IbCommission" (id, "userId", month, year, "totalAdSpend", "totalLeads", "qualifiedLeads", "totalCpaEarned",
-  "commissionRate", "commissionAmount", "totalPayout", "updatedAt")
+INSERT INTO "IbCommission" (id, "userId", month, year, "totalAdSpend", "totalLeads", "qualifiedLeads",
+  "totalCpaEarned", "commissionRate", "commissionAmount", "totalPayout", "updatedAt")
 SELECT 'bare{month}' || "userId", "userId", {month}, 2025, coalesce(spend, 0), coalesce(captured, 0),
-  coalesce(qualified, 0), coalesce(cpa, 0), 0.3, round(coalesce(cpa, 0) * 0.3, 2), round(coalesce(cpa, 0) * 0.3, 2), now()
+  coalesce(qualified, 0), coalesce(cpa, 0), 0.3, round(coalesce(cpa, 0) * 0.3, 2),
+  round(coalesce(cpa, 0) * 0.3, 2), now()
 FROM (
   SELECT "userId", count(*) FILTER (WHERE "leadCapturedAt" >= {first} AND "leadCapturedAt" < {next}) AS captured,
     count(*) FILTER (WHERE "qualifiedAt" >= {first} AND "qualifiedAt" < {next}) AS qualified,

@@ -108,6 +108,12 @@ def test_every_command_that_prints_rows_offers_formats() -> None:
             assert {"--format"} <= options, path
 
 
+def test_a_summary_offers_no_ids_that_it_has_not(ibctl: Run, database: str) -> None:
+    for arguments in (["commissions", "run"], ["leads", "import", "x.csv"], ["ads", "spend", "import", "x.csv"]):
+        ended = ibctl(*arguments, "--format", "ids")
+        assert (ended.exit_code, "'ids' is not one of" in ended.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("kind", "code"),
     [

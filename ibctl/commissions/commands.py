@@ -94,7 +94,7 @@ StatusOption = Annotated[
 def run(
     month: MonthOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when all is well (for cron).")] = False,
-    form: output.FormatOption = Format.table,
+    form: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
@@ -110,7 +110,7 @@ def run(
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         result = service.run(session, chosen)
     if not quiet:
-        _show_run(result, session.written, form)
+        _show_run(result, session.written, Format(form))
     if result.drifted:
         output.warn(
             f"{result.drifted} of {result.sealed} PROCESSING or PAID rows of {chosen} would be different today; "
@@ -209,7 +209,7 @@ def show(
 def explain(
     ib: IbArgument,
     month: MonthArgument,
-    form: output.FormatOption = Format.table,
+    form: output.SummaryFormatOption = "table",
     to_file: output.OutputOption = None,
     columns: output.ColumnsOption = None,
 ) -> None:
@@ -220,11 +220,11 @@ def explain(
     with db.reading() as session:
         user = users.find(session, ib)
         found = explaining.explain(session, user, months.parse(month))
-    if form is Format.table and to_file is None and columns is None:
+    if form == "table" and to_file is None and columns is None:
         _show_derivation(found)
     else:
         lines = [asdict(line) for line in (*found.payout, *found.spend)]
-        output.show(lines, LINE_COLUMNS, Listing(form, to_file, columns))
+        output.show(lines, LINE_COLUMNS, Listing(Format(form), to_file, columns))
     _warn_of_differences(found)
 
 

@@ -39,7 +39,7 @@ def import_(
     delimiter: Annotated[str | None, typer.Option(help="What separates cells, where it is unclear.")] = None,
     dayfirst: Annotated[bool, typer.Option("--dayfirst", help="03/04/2025 is the 3rd of April.")] = False,
     region: RegionOption = None,
-    format: output.FormatOption = output.Format.table,
+    format: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
@@ -74,7 +74,7 @@ def import_(
             reading=reading(region, day_first=dayfirst),
             progress=output.progress,
         )
-    output.show(_rows(result), COLUMNS, output.Listing(format))
+    output.show(_rows(result), COLUMNS, output.Listing(output.Format(format)))
     if result.again is not None:
         _tell_again(file, result)
         return

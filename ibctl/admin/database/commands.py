@@ -72,22 +72,22 @@ def stop() -> None:
 
 
 @app.command()
-def status(form: output.FormatOption = Format.table) -> None:
+def status(form: output.SummaryFormatOption = "table") -> None:
     """Show whether the embedded server runs, and where its data are."""
     found = embedded.status(_data_dir())
     row = {
         "state": found.state, "version": found.version, "pid": found.pid, "address": found.address,
         "startedAt": found.started_at, "sizeBytes": found.size, "dataDir": str(found.data_dir), "log": str(found.log),
     }  # fmt: skip
-    output.show_record(row, STATUS_COLUMNS, Listing(form))
+    output.show_record(row, STATUS_COLUMNS, Listing(Format(form)))
 
 
 @app.command()
-def info(form: output.FormatOption = Format.table) -> None:
+def info(form: output.SummaryFormatOption = "table") -> None:
     """Show which database this is: address, server, size, revision."""
     with db.reading() as session:
         row = service.info(session)
-    output.show_record(row, INFO_COLUMNS, Listing(form))
+    output.show_record(row, INFO_COLUMNS, Listing(Format(form)))
 
 
 @app.command()
@@ -104,7 +104,7 @@ def upgrade() -> None:
 
 
 @app.command()
-def check(form: output.FormatOption = Format.table) -> None:
+def check(form: output.SummaryFormatOption = "table") -> None:
     """Compare the live database with what ibctl expects; exit code 7 when a difference matters."""
     with db.translated(), db.engine(direct=True).connect() as connection:
         found = comparison.differences(connection, platform_schema=db.address().schema)
@@ -113,7 +113,7 @@ def check(form: output.FormatOption = Format.table) -> None:
          "remedy": one.remedy}
         for one in found
     ]  # fmt: skip
-    output.show(rows, DIFFERENCE_COLUMNS, Listing(form))
+    output.show(rows, DIFFERENCE_COLUMNS, Listing(Format(form)))
     matter = sum(one.severity == "error" for one in found)
     if matter:
         output.note(f"{matter} difference(s) that matter")

@@ -12,30 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Session, select
+from sqlmodel import select
 
 from ibctl import clock, config, db, ids
 from ibctl.errors import ConfigError, RequestError
 from ibctl.models.platform import Lead, User
+from tests.writing import NEW_LEADS, NEW_USER, run, write
 
 Sql = Callable[..., list[tuple[Any, ...]]]
-
-NEW_USER = "INSERT INTO \"User\" (id, email, password, \"updatedAt\") VALUES ('u', 'ib@x.com', 'x', '2025-10-01')"
-NEW_LEADS = (
-    'INSERT INTO "Lead" (id, "userId", "updatedAt")'
-    " SELECT 'l' || n, 'u', '2025-10-01' FROM generate_series(1, {}) AS n"
-)
-
-
-def run(session: Session, statement: str, **values: Any) -> None:
-    session.execute(sa.text(statement), values)
-
-
-def write(*statements: str) -> db.Written:
-    with db.transaction() as session:
-        for statement in statements:
-            run(session, statement)
-    return session.written
 
 
 def recorded(sql: Sql, change_set: int | None) -> list[tuple[Any, ...]]:

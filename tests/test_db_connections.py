@@ -17,25 +17,9 @@ from ibctl.admin.database import schema
 from ibctl.errors import ConfigError, IbctlError
 from ibctl.models.platform import Lead, User
 from tests.conftest import Server
+from tests.writing import NEW_LEADS, NEW_USER, run, write
 
 Sql = Callable[..., list[tuple[Any, ...]]]
-
-NEW_USER = "INSERT INTO \"User\" (id, email, password, \"updatedAt\") VALUES ('u', 'ib@x.com', 'x', '2025-10-01')"
-NEW_LEADS = (
-    'INSERT INTO "Lead" (id, "userId", "updatedAt")'
-    " SELECT 'l' || n, 'u', '2025-10-01' FROM generate_series(1, {}) AS n"
-)
-
-
-def run(session: Session, statement: str, **values: Any) -> None:
-    session.execute(sa.text(statement), values)
-
-
-def write(*statements: str) -> db.Written:
-    with db.transaction() as session:
-        for statement in statements:
-            run(session, statement)
-    return session.written
 
 
 def connect_to(monkeypatch: pytest.MonkeyPatch, url: str, **settings: str) -> None:

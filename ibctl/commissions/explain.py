@@ -13,7 +13,7 @@ from sqlmodel import Session, select
 from ibctl import money
 from ibctl.commissions import rules, service, sql
 from ibctl.errors import NotFoundError, RequestError
-from ibctl.models.ledger import CommissionSnapshot, CommissionState
+from ibctl.models.commissions import CommissionSnapshot, CommissionState
 from ibctl.models.platform import IbCommission, User
 from ibctl.months import Month
 

@@ -1,9 +1,9 @@
-"""Every table, as SQLModel classes: `platform` is what Prisma owns and ibctl shares, `ledger` is ibctl's own schema.
+"""Every table, as SQLModel classes: `platform` is what Prisma owns and ibctl shares; the others are ibctl's own schema.
 
 Python names are snake_case, the database's camelCase. There are no queries here and no relationships: services join
-explicitly. Importing the package imports both modules, so that `SQLModel.metadata` is always complete.
+explicitly. Importing the package imports every module, so that `SQLModel.metadata` is always complete.
 """
 
-from ibctl.models import ledger, platform
+from ibctl.models import commissions, ledger, platform
 
-__all__ = ["ledger", "platform"]
+__all__ = ["commissions", "ledger", "platform"]

@@ -1,4 +1,4 @@
-"""ibctl's own tables, in schema `ibctl`: the record of writes, imports, rates, and what stands behind each commission.
+"""ibctl's own tables, in schema `ibctl`: the record of writes, imports, programmes and transfers.
 
 No foreign keys into the platform's schema (Prisma's `migrate reset` would drop them silently): its ids are kept as
 text.
@@ -18,7 +18,10 @@ SCHEMA = "ibctl"
 # The head of migrations/ibctl that this code was written for.
 LEDGER_REVISION = "ibctl_0001"
 # Own tables whose writes are recorded like the platform's, so that `undo` puts them back too. Each has a text `id`.
-CAPTURED = ("exchange_rate", "commission_state", "lead_programme", "lead_transfer")
+CAPTURED = (
+    "exchange_rate", "commission_plan", "plan_assignment", "ib_group_member", "adjustment", "commission_hold",
+    "closed_month", "commission_state", "lead_programme", "lead_transfer",
+)  # fmt: skip
 
 
 def _created() -> Any:
@@ -119,56 +122,3 @@ class LeadTransfer(SQLModel, table=True):
     to_user_id: str = Field(sa_column=Column("toUserId", Text, nullable=False))
     effective_at: dt.datetime = Field(sa_column=Column("effectiveAt", TIMESTAMP(precision=3), nullable=False))
     created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
-
-
-class ExchangeRate(SQLModel, table=True):
-    """What one unit of a currency was worth in the base currency on a day."""
-
-    __tablename__ = "exchange_rate"
-    __table_args__ = (
-        UniqueConstraint("date", "currency", "baseCurrency", name="exchange_rate_date_currency_key"),
-        {"schema": SCHEMA},
-    )
-
-    id: str = Field(default_factory=ids.cuid, sa_column=Column("id", Text, primary_key=True))
-    date: dt.date = Field(sa_column=Column("date", Date, nullable=False))
-    currency: str = Field(sa_column=Column("currency", Text, nullable=False))
-    base_currency: str = Field(sa_column=Column("baseCurrency", Text, nullable=False))
-    rate: Decimal = Field(sa_column=Column("rate", Numeric, nullable=False))
-    # Who says so: "ECB", "bank statement".
-    source: str = Field(sa_column=Column("source", Text, nullable=False))
-    created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
-
-
-class CommissionSnapshot(SQLModel, table=True):
-    """What a commission was calculated from: the plan, every lead and spend day that counted. Never changed."""
-
-    __tablename__ = "commission_snapshot"
-    __table_args__ = (Index("commission_snapshot_commission_idx", "commissionId"), {"schema": SCHEMA})
-
-    id: str = Field(default_factory=ids.cuid, sa_column=Column("id", Text, primary_key=True))
-    commission_id: str = Field(sa_column=Column("commissionId", Text, nullable=False))
-    user_id: str = Field(sa_column=Column("userId", Text, nullable=False))
-    year: int = Field(sa_column=Column("year", Integer, nullable=False))
-    month: int = Field(sa_column=Column("month", Integer, nullable=False))
-    created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
-    change_set_id: int = Field(sa_column=Column("changeSetId", BigInteger, nullable=False))
-    # {"name", "version", "rate", …}: the terms in full, so that a later change of plan changes nothing here.
-    plan: dict[str, Any] = Field(sa_column=Column("plan", JSONB, nullable=False))
-    # {"zone", "from", "to", "baseCurrency", "leads": […], "spend": […]}
-    inputs: dict[str, Any] = Field(sa_column=Column("inputs", JSONB, nullable=False))
-    # The columns of "IbCommission", exact and rounded.
-    figures: dict[str, Any] = Field(sa_column=Column("figures", JSONB, nullable=False))
-    # SHA-256 in hex over plan, inputs and figures as jsonb text: equal digests, equal calculation.
-    digest: str = Field(sa_column=Column("digest", Text, nullable=False))
-
-
-class CommissionState(SQLModel, table=True):
-    """Which snapshot stands behind a commission now; kept apart so that `undo` can turn it back."""
-
-    __tablename__ = "commission_state"
-    __table_args__ = ({"schema": SCHEMA},)
-
-    # The "IbCommission" row's id.
-    id: str = Field(sa_column=Column("id", Text, primary_key=True))
-    snapshot_id: str = Field(sa_column=Column("snapshotId", Text, nullable=False))

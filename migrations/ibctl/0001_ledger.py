@@ -1,4 +1,4 @@
-"""ibctl's own schema: the record of writes and its triggers' function, imports, rates, commission snapshots."""
+"""ibctl's own schema: the record of writes and its triggers' function, imports, plans, months, snapshots."""
 
 from collections.abc import Sequence
 
@@ -123,6 +123,89 @@ def upgrade() -> None:
         schema="ibctl",
     )
     op.create_table(
+        "commission_plan",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("effectiveFrom", sa.Date, nullable=False),
+        sa.Column("terms", JSONB, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        _created(),
+        sa.UniqueConstraint("name", "version", name="commission_plan_name_version_key"),
+        schema="ibctl",
+    )
+    op.create_table(
+        "plan_assignment",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("scope", sa.Text, nullable=False),
+        sa.Column("target", sa.Text, nullable=False),
+        sa.Column("plan", sa.Text, nullable=False),
+        sa.Column("effectiveFrom", sa.Date, nullable=False),
+        _created(),
+        sa.UniqueConstraint("scope", "target", "effectiveFrom", name="plan_assignment_target_from_key"),
+        schema="ibctl",
+    )
+    op.create_table(
+        "ib_group_member",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("userId", sa.Text, nullable=False),
+        sa.Column("groupName", sa.Text),
+        sa.Column("effectiveFrom", sa.Date, nullable=False),
+        _created(),
+        sa.UniqueConstraint("userId", "effectiveFrom", name="ib_group_member_user_from_key"),
+        schema="ibctl",
+    )
+    op.create_table(
+        "adjustment",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("userId", sa.Text, nullable=False),
+        sa.Column("year", sa.Integer, nullable=False),
+        sa.Column("month", sa.Integer, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("amount", sa.Numeric, nullable=False),
+        sa.Column("currency", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("code", sa.Text),
+        sa.Column("leadId", sa.Text),
+        sa.Column("sourceYear", sa.Integer),
+        sa.Column("sourceMonth", sa.Integer),
+        sa.Column("terms", JSONB),
+        sa.Column("actor", sa.Text, nullable=False),
+        _created(),
+        sa.Index("adjustment_month_idx", "year", "month", "userId"),
+        sa.Index("adjustment_lead_idx", "leadId"),
+        schema="ibctl",
+    )
+    op.create_table(
+        "commission_hold",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("userId", sa.Text, nullable=False),
+        sa.Column("year", sa.Integer, nullable=False),
+        sa.Column("month", sa.Integer, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("until", sa.Date),
+        sa.Column("actor", sa.Text, nullable=False),
+        _created(),
+        sa.Column("releasedAt", TIMESTAMP(precision=3)),
+        sa.Column("releasedBy", sa.Text),
+        sa.Column("releaseReason", sa.Text),
+        sa.Index("commission_hold_month_idx", "year", "month", "userId"),
+        schema="ibctl",
+    )
+    op.create_table(
+        "closed_month",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("year", sa.Integer, nullable=False),
+        sa.Column("month", sa.Integer, nullable=False),
+        sa.Column("closedAt", TIMESTAMP(precision=3), nullable=False),
+        sa.Column("closedBy", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text),
+        sa.Column("totals", JSONB, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("changeSetId", sa.BigInteger, nullable=False),
+        schema="ibctl",
+    )
+    op.create_table(
         "commission_snapshot",
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("commissionId", sa.Text, nullable=False),
@@ -150,7 +233,8 @@ def downgrade() -> None:
     # CASCADE takes the capture triggers on the platform's tables along with their function.
     op.execute("DROP FUNCTION ibctl.capture() CASCADE")
     for table in (
-        "commission_state", "commission_snapshot", "exchange_rate", "lead_transfer", "lead_programme", "lead_import",
+        "commission_state", "commission_snapshot", "closed_month", "commission_hold", "adjustment", "ib_group_member",
+        "plan_assignment", "commission_plan", "exchange_rate", "lead_transfer", "lead_programme", "lead_import",
         "change", "change_set",
     ):  # fmt: skip
         op.drop_table(table, schema="ibctl")

@@ -256,10 +256,11 @@ class RejectFile:
     It is begun with the first refused row and appears, whole, when the `with` block ends without an exception. A file
     that is there already is kept, unless it is the same to the byte: the new one then takes the next free name
     (`leads.csv.rejects-2.csv`). `path` is the final name, `count` the number of rows, `kept` the older file's name.
+    A `private` one can be read by its owner only.
     """
 
-    def __init__(self, path: Path, source: CsvFile) -> None:
-        self.path, self.source = path, source
+    def __init__(self, path: Path, source: CsvFile, *, private: bool = False) -> None:
+        self.path, self.source, self.private = path, source, private
         self.count = 0
         self.kept: Path | None = None
         # The reasons of an earlier round, where the input is itself a reject file.
@@ -293,7 +294,7 @@ class RejectFile:
 
     def _open(self) -> Any:
         self._staged = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        stream = self._exit.enter_context(output.atomic_file(self._staged))
+        stream = self._exit.enter_context(output.atomic_file(self._staged, private=self.private))
         if self.source.encoding != "utf-8":
             stream.write("\ufeff")
         writer = output.csv_writer(stream, delimiter=self.source.delimiter)

@@ -422,8 +422,8 @@ def unneutralise(cell: str) -> str:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[IO[str]]:
-    """Open a text file that appears under its name only when it is complete.
+def atomic_file(path: Path, *, private: bool = False) -> Iterator[IO[str]]:
+    """Open a text file that appears under its name only when it is complete; a `private` one with mode 0600.
 
     Raises RequestError naming the path when it cannot be written.
     """
@@ -436,7 +436,8 @@ def atomic_file(path: Path) -> Iterator[IO[str]]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).chmod(0o666 & ~_umask())
+        if not private:  # as it was made
+            Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except OSError as exc:
         Path(temporary).unlink(missing_ok=True)

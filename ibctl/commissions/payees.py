@@ -1,0 +1,140 @@
+"""Where each IB wants its money: setting, importing and listing payees. Names and accounts are encrypted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from ibctl import clock, config, crypto, csvfile, db, imports
+from ibctl.commissions import payee_rules as rules
+from ibctl.commissions.payee_rules import Destination
+from ibctl.imports import RowError
+from ibctl.models.payouts import Payee
+from ibctl.models.platform import Role, User
+
+LOCK = "payees"
+
+
+@dataclass(frozen=True)
+class PayeesImport:
+    """How the rows of a payees file fared: good `rows`, of them `added` and `changed`, and the `refused` by code."""
+
+    rows: int
+    added: int
+    changed: int
+    refused: Mapping[str, int]
+
+    @property
+    def unchanged(self) -> int:
+        """Good rows that say what is stored already."""
+        return self.rows - self.added - self.changed
+
+
+# -------------------------------------------------------------------------------------------------------------- writing
+
+
+def save(session: Session, ib: User, wanted: Destination) -> Payee:
+    """Pay an IB there from now on. What is the same already is not written; batches keep what they were made with."""
+    db.lock(session, LOCK)
+    payee = session.get(Payee, ib.id)
+    if payee is None:
+        payee = _new(ib.id, wanted)
+        session.add(payee)
+    elif opened(payee) != wanted:
+        _change(payee, wanted)
+    session.flush()
+    return payee
+
+
+def opened(payee: Payee) -> Destination:
+    """Return a payee in plain text. Raises SecretError, ConfigError."""
+    name, account = (crypto.reveal(payee, attribute) or "" for attribute in ("name", "account"))
+    return Destination(payee.method, payee.currency, name, account)
+
+
+def _new(user_id: str, wanted: Destination) -> Payee:
+    name, account = crypto.seal(wanted.name), crypto.seal(wanted.account)
+    return Payee(id=user_id, method=wanted.method, currency=wanted.currency, name=name, account=account)
+
+
+def _change(payee: Payee, wanted: Destination) -> None:
+    payee.method, payee.currency = wanted.method, wanted.currency
+    payee.name, payee.account = crypto.seal(wanted.name), crypto.seal(wanted.account)
+    payee.changed_at = clock.now()
+
+
+def import_payees(session: Session, file: csvfile.CsvFile, rejects: csvfile.RejectFile) -> PayeesImport:
+    """Write the payees of a file. Raises RequestError when its columns do not fit, ConfigError without a key."""
+    columns = csvfile.columns(file, rules.ALIASES, ["ib", "name", "account"])
+    crypto.key_bytes(config.settings().encryption_key)
+    db.lock(session, LOCK)
+    reading = imports.Reading(file, columns, rejects, _reader(_ibs(session)))
+    known = {payee.id: payee for payee in session.exec(select(Payee))}
+    added = changed = 0
+    for user_id, wanted in reading.rows():
+        payee = known.get(user_id)
+        if payee is None:
+            session.add(_new(user_id, wanted))
+            added += 1
+        elif opened(payee) != wanted:
+            _change(payee, wanted)
+            changed += 1
+    session.flush()
+    return PayeesImport(reading.good, added, changed, reading.refused)
+
+
+def _ibs(session: Session) -> dict[str, str]:
+    """Return every IB's id by its id and by its email in small letters."""
+    rows = session.execute(sa.select(col(User.id), col(User.email)).where(col(User.role) == Role.IB))
+    return {key: user_id for user_id, email in rows for key in (user_id, email.lower())}
+
+
+def _reader(ibs: Mapping[str, str]) -> Any:
+    base = config.settings().base_currency
+    first: dict[str, int] = {}
+
+    def read(row: int, cells: Mapping[str, str]) -> tuple[str, Destination]:
+        named = cells["ib"].strip()
+        user_id = ibs.get(named) or ibs.get(named.lower())
+        if user_id is None:
+            raise RowError("ib_unknown", "ib", f"there is no IB '{named}'")
+        wanted = rules.destination(cells, base=base)
+        earlier = first.setdefault(user_id, row)
+        if earlier != row:
+            raise RowError("duplicate", "ib", f"row {earlier} is about the same IB")
+        return user_id, wanted
+
+    return read
+
+
+# -------------------------------------------------------------------------------------------------------------- reading
+
+
+def listing(session: Session, *, missing: bool, limit: int = 0) -> tuple[Iterator[dict[str, Any]], int]:
+    """Return the payees, the newest first, or with `missing` the IBs that have none; and how many there are."""
+    is_ib = sa.and_(col(User.role) == Role.IB, col(Payee.id).is_(None) if missing else col(Payee.id).is_not(None))
+    joined = sa.outerjoin(User, Payee, col(Payee.id) == col(User.id))
+    total = session.execute(sa.select(sa.func.count()).select_from(joined).where(is_ib)).scalar_one()
+    newest = col(User.created_at if missing else Payee.changed_at).desc()
+    query: Any = sa.select(User, Payee).select_from(joined).where(is_ib).order_by(newest, col(User.id))
+    found = session.execute(query.limit(limit or None)).all()
+    return (as_row(user, payee) for user, payee in found), int(total)
+
+
+def as_row(user: User, payee: Payee | None) -> dict[str, Any]:
+    """Return a payee as a row for people and scripts: name and account are masked."""
+    plain = opened(payee) if payee else None
+    return {
+        "id": user.id,
+        "email": user.email,
+        "method": plain and plain.method,
+        "currency": plain and plain.currency,
+        "name": plain and rules.masked_name(plain.name),
+        "account": plain and rules.masked_account(plain.account),
+        "createdAt": payee and payee.created_at,
+        "changedAt": payee and payee.changed_at,
+    }

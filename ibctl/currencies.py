@@ -1,0 +1,42 @@
+"""Currencies: which there are, and how many decimals an amount in one has (ISO 4217, minor units)."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+# The active codes that money can be sent in.
+_ACTIVE = """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP
+    CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR
+    IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU
+    MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR SDG
+    SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST
+    XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+"""
+_WHOLE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
+_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
+CODES, WHOLE, THOUSANDTHS = (frozenset(codes.split()) for codes in (_ACTIVE, _WHOLE, _THOUSANDTHS))
+
+
+def parse(text: str) -> str:
+    """Read a currency's code, in whatever case. Raises ValueError for what is none."""
+    code = text.strip().upper()
+    if code not in CODES:
+        raise ValueError(f"'{text}' is not a currency: write a code like EUR")
+    return code
+
+
+def places(code: str) -> int:
+    """Return how many decimals an amount in this currency has: 2, but 0 in yen and 3 in Kuwaiti dinars."""
+    return 0 if code in WHOLE else 3 if code in THOUSANDTHS else 2
+
+
+def round_to(amount: Decimal, code: str) -> Decimal:
+    """Round half up to the currency's smallest unit."""
+    return amount.quantize(Decimal(1).scaleb(-places(code)), rounding=ROUND_HALF_UP)
+
+
+def show(amount: Decimal, code: str) -> str:
+    """Write an amount for people, with the decimals of its currency: `12,480.55 EUR`, `1,500 JPY`."""
+    decimals = max(places(code), -int(amount.normalize().as_tuple().exponent))
+    return f"{amount:,.{decimals}f} {code}"

@@ -6,4 +6,7 @@ row of "AdSpendHistory": one account on one day of the account's zone. Spend, im
 are what was *reported*. The rest is *derived* and always computed here: `ctr` is percent, clicks per 100 impressions as
 Facebook shows it; `cpc` and `cpl` are spend per click and per lead, in the account's currency; 0 where there is nothing
 to divide by; `cumulativeSpend` and `cumulativeLeads` are the account's running totals by date.
+
+A *template* is one row of "AdTemplate", what a campaign is to be made of: `template_schema` says what its data look
+like, `template_rules` what Facebook would refuse in them.
 """

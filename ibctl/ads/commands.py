@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from ibctl import csvfile, days, db, imports, output
-from ibctl.ads import service
+from ibctl.ads import service, template_commands
 from ibctl.output import Column
 from ibctl.users import completion
 
 app = typer.Typer(no_args_is_help=True, help="Ad spend by account and day.")
 spend = typer.Typer(no_args_is_help=True, help="What each ad account spent on each day.")
 app.add_typer(spend, name="spend")
+app.add_typer(template_commands.app, name="templates")
 
 COLUMNS = [
     Column("id", brief=False),

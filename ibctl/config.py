@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ibctl import dsn
@@ -31,9 +33,14 @@ SETTINGS: Mapping[str, str] = {
     "IBCTL_PHONE_REGION": "the country (two letters) of phone numbers without +; default none: kept as written",
     "IBCTL_ACTOR": "who is written into the audit record; default: the operating system's user",
     "IBCTL_LOCK_TIMEOUT": "seconds to wait for another ibctl run to finish; default 60",
+    "FACEBOOK_APP_ID": "the Facebook app's id; without it tokens are neither exchanged nor looked into",
+    "FACEBOOK_APP_SECRET": "the Facebook app's secret",
+    "IBCTL_GRAPH_URL": "where Facebook's Graph API is; default https://graph.facebook.com",
+    "IBCTL_GRAPH_VERSION": "the version of Facebook's Graph API; default v26.0",
+    "IBCTL_HTTP_TIMEOUT": "seconds to wait for an answer from outside; default 60",
     "NO_COLOR": "any value: no colours (as --no-color)",
 }
-SECRETS = frozenset({"ENCRYPTION_KEY"})
+SECRETS = frozenset({"ENCRYPTION_KEY", "FACEBOOK_APP_SECRET"})
 URLS = frozenset({"DATABASE_URL", "DIRECT_URL"})
 
 
@@ -50,6 +57,12 @@ class Settings:
     phone_region: str | None
     actor: str
     lock_timeout: float
+    facebook_app_id: str | None
+    facebook_app_secret: str | None = field(repr=False)
+    # Without a slash at its end.
+    graph_url: str
+    graph_version: str
+    http_timeout: float
     env_file: Path | None
     sources: Mapping[str, str]
 
@@ -97,6 +110,11 @@ def settings() -> Settings:
         phone_region=read.get("IBCTL_PHONE_REGION"),
         actor=values.get("IBCTL_ACTOR") or _system_user(),
         lock_timeout=read.get("IBCTL_LOCK_TIMEOUT", 60.0),
+        facebook_app_id=values.get("FACEBOOK_APP_ID"),
+        facebook_app_secret=values.get("FACEBOOK_APP_SECRET"),
+        graph_url=read.get("IBCTL_GRAPH_URL") or "https://graph.facebook.com",
+        graph_version=read.get("IBCTL_GRAPH_VERSION") or "v26.0",
+        http_timeout=read.get("IBCTL_HTTP_TIMEOUT", 60.0),
         env_file=env_file,
         sources=sources,
     )
@@ -213,14 +231,32 @@ def _region(code: str) -> str:
     return code.upper()
 
 
-def _seconds(text: str) -> float:
+def _seconds(name: str, text: str, least: float = 0) -> float:
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= 86_400:
-        raise ConfigError(f"IBCTL_LOCK_TIMEOUT is '{text}': write seconds between 0 and 86400")
+    if not least <= seconds <= 86_400:
+        raise ConfigError(f"{name} is '{text}': write seconds between {least:g} and 86400")
     return seconds
+
+
+def _web_address(name: str, text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        raise ConfigError(f"{name} is '{dsn.mask(text)}': write an address like https://graph.facebook.com")
+    if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
+        raise ConfigError(f"{name} is '{text}': tokens travel over https only, or to this machine")
+    return text.rstrip("/")
+
+
+_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+
+
+def _graph_version(text: str) -> str:
+    if not re.fullmatch(r"v\d{1,3}\.\d", text):
+        raise ConfigError(f"IBCTL_GRAPH_VERSION is '{text}': write it like v26.0")
+    return text
 
 
 def _system_user() -> str:
@@ -238,5 +274,8 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "IBCTL_TIMEZONE": _zone,
     "IBCTL_BASE_CURRENCY": _currency,
     "IBCTL_PHONE_REGION": _region,
-    "IBCTL_LOCK_TIMEOUT": _seconds,
+    "IBCTL_LOCK_TIMEOUT": lambda text: _seconds("IBCTL_LOCK_TIMEOUT", text),
+    "IBCTL_GRAPH_URL": lambda text: _web_address("IBCTL_GRAPH_URL", text),
+    "IBCTL_GRAPH_VERSION": _graph_version,
+    "IBCTL_HTTP_TIMEOUT": lambda text: _seconds("IBCTL_HTTP_TIMEOUT", text, least=0.1),
 }

@@ -44,6 +44,8 @@ def test_an_env_file_that_is_named_must_exist(tmp_path: Path) -> None:
     [
         ("IBCTL_TIMEZONE", "Mars/Olympus"), ("IBCTL_TIMEZONE", "../etc/passwd"), ("IBCTL_BASE_CURRENCY", "DOLLAR"),
         ("IBCTL_PHONE_REGION", "GERMANY"), ("IBCTL_LOCK_TIMEOUT", "soon"), ("IBCTL_LOCK_TIMEOUT", "nan"),
+        ("IBCTL_GRAPH_URL", "graph.facebook.com"), ("IBCTL_GRAPH_URL", "http://proxy.example"),
+        ("IBCTL_GRAPH_URL", "https://x.example/?token=1"), ("IBCTL_GRAPH_VERSION", "26"), ("IBCTL_HTTP_TIMEOUT", "0"),
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_named_with_its_value(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,6 +59,7 @@ def test_a_wrong_setting_is_named_with_its_value(name: str, value: str, monkeypa
 
 def test_the_settings_do_not_show_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENCRYPTION_KEY", "hunter2-hunter2-hunter2-hunter2-")
+    monkeypatch.setenv("FACEBOOK_APP_SECRET", "hunter2")
     config.use_env_file(None)
     assert "hunter2" not in repr(config.settings())
 

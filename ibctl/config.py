@@ -32,6 +32,9 @@ SETTINGS: Mapping[str, str] = {
     "IBCTL_BASE_CURRENCY": "the currency of CPA and payouts; default USD",
     "IBCTL_PHONE_REGION": "the country (two letters) of phone numbers without +; default none: kept as written",
     "IBCTL_ACTOR": "who is written into the audit record; default: the operating system's user",
+    "IBCTL_PAYER_NAME": "whose account payouts leave, for bank files; default none",
+    "IBCTL_PAYER_IBAN": "the account that payouts leave, for bank files; default none",
+    "IBCTL_REQUIRE_APPROVAL": "true: no payout is exported without a second signature; default false",
     "IBCTL_LOCK_TIMEOUT": "seconds to wait for another ibctl run to finish; default 60",
     "FACEBOOK_APP_ID": "the Facebook app's id; without it tokens are neither exchanged nor looked into",
     "FACEBOOK_APP_SECRET": "the Facebook app's secret",
@@ -40,7 +43,7 @@ SETTINGS: Mapping[str, str] = {
     "IBCTL_HTTP_TIMEOUT": "seconds to wait for an answer from outside; default 60",
     "NO_COLOR": "any value: no colours (as --no-color)",
 }
-SECRETS = frozenset({"ENCRYPTION_KEY", "FACEBOOK_APP_SECRET"})
+SECRETS = frozenset({"ENCRYPTION_KEY", "FACEBOOK_APP_SECRET", "IBCTL_PAYER_IBAN"})
 URLS = frozenset({"DATABASE_URL", "DIRECT_URL"})
 
 
@@ -56,6 +59,9 @@ class Settings:
     base_currency: str
     phone_region: str | None
     actor: str
+    payer_name: str | None
+    payer_iban: str | None = field(repr=False)
+    require_approval: bool
     lock_timeout: float
     facebook_app_id: str | None
     facebook_app_secret: str | None = field(repr=False)
@@ -109,6 +115,9 @@ def settings() -> Settings:
         base_currency=read.get("IBCTL_BASE_CURRENCY") or "USD",
         phone_region=read.get("IBCTL_PHONE_REGION"),
         actor=values.get("IBCTL_ACTOR") or _system_user(),
+        payer_name=values.get("IBCTL_PAYER_NAME"),
+        payer_iban=values.get("IBCTL_PAYER_IBAN"),
+        require_approval=read.get("IBCTL_REQUIRE_APPROVAL", False),
         lock_timeout=read.get("IBCTL_LOCK_TIMEOUT", 60.0),
         facebook_app_id=values.get("FACEBOOK_APP_ID"),
         facebook_app_secret=values.get("FACEBOOK_APP_SECRET"),
@@ -259,6 +268,13 @@ def _graph_version(text: str) -> str:
     return text
 
 
+def _flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in ("true", "1", "yes", "false", "0", "no"):
+        raise ConfigError(f"IBCTL_REQUIRE_APPROVAL is '{text}': write true or false")
+    return word in ("true", "1", "yes")
+
+
 def _system_user() -> str:
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
@@ -278,4 +294,5 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "IBCTL_GRAPH_URL": lambda text: _web_address("IBCTL_GRAPH_URL", text),
     "IBCTL_GRAPH_VERSION": _graph_version,
     "IBCTL_HTTP_TIMEOUT": lambda text: _seconds("IBCTL_HTTP_TIMEOUT", text, least=0.1),
+    "IBCTL_REQUIRE_APPROVAL": _flag,
 }

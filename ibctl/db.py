@@ -43,14 +43,18 @@ class Written:
         """Whether no row was inserted, updated or deleted."""
         return not self.counts
 
-    def announce(self, message: str) -> None:
-        """Say on stderr what was done, and how to take it back; a dry run says that it wrote nothing."""
+    def announce(self, message: str, *, back: str | None = None) -> None:
+        """Say on stderr what was done, and how to take it back; a dry run says that it wrote nothing.
+
+        `back` is the command that does so where `ibctl undo` does not.
+        """
         if self.dry_run:
             output.note(f"{message}; dry run: nothing was written")
         elif self.change_set is None:
             output.note(message)
         else:
-            output.note(f"{message}; change set {self.change_set}, `ibctl undo {self.change_set}` takes it back")
+            taker = back or f"ibctl undo {self.change_set}"
+            output.note(f"{message}; change set {self.change_set}, `{taker}` takes it back")
 
 
 class Transaction(Session):

@@ -12,6 +12,7 @@ from ibctl import config, db, money, months, output
 from ibctl.commissions import explain as explaining
 from ibctl.commissions import rules, service
 from ibctl.commissions.payee_commands import payees_app
+from ibctl.commissions.payout_commands import payouts_app
 from ibctl.commissions.rates_commands import rates_app
 from ibctl.errors import UsageError
 from ibctl.output import Column, Format, Listing
@@ -21,6 +22,7 @@ from ibctl.users import service as users
 app = typer.Typer(no_args_is_help=True, help="What each IB earned in a month, and why.")
 app.add_typer(rates_app, name="rates")
 app.add_typer(payees_app, name="payees")
+app.add_typer(payouts_app, name="payouts")
 
 COLUMNS = [
     Column("id", brief=False),

@@ -120,6 +120,8 @@ def why(reason: str | None, detail: Mapping[str, Any], writer: str | None) -> st
             return f"counted in the commission of {detail['ib']} for {detail['month']}, which is {detail['status']}"
         case "sealed":
             return f"the commission of {detail['ib']} for {detail['month']} is {detail['status']}"
+        case "payout":
+            return "a payout is not undone: `ibctl commissions payouts cancel` gives back what is not paid"
         case "referenced":
             return f"{_referrers(detail)}: delete {'that' if detail['rows'] == 1 else 'those'} first"
         case "linked":

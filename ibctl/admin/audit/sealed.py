@@ -74,6 +74,24 @@ _COMMISSIONS = sa.text(
     WHERE r.table_name = :table AND r.state = 'ready' AND k.id = r.row_id AND {_IS_SEALED}
     """
 )
+# Payouts keep their own history: a batch that could be undone could be paid twice.
+PAYOUTS = ("payout_batch", "payout_item", "payout_payment")
+_PAYOUT_ROWS = sa.text(
+    """
+    UPDATE pg_temp.undo_row SET state = 'blocked', reason = 'payout'
+    WHERE table_name = ANY(:tables) AND state = 'ready'
+    """
+)
+# What would become PROCESSING or PAID again, though no batch stands behind it any more.
+_PAYOUT_STATUS = sa.text(
+    """
+    UPDATE pg_temp.undo_row r SET state = 'blocked', reason = 'payout'
+    FROM ibctl.change c
+    WHERE r.table_name = 'IbCommission' AND r.state = 'ready' AND c."changeSetId" = :id AND c.step = r.first_step
+      AND c."tableName" = r.table_name AND c."rowId" = r.row_id
+      AND c."before"->>'paymentStatus' IN ('PROCESSING', 'PAID')
+    """
+)
 _DATES = {
     "Lead": """cur."leadCapturedAt" >= m.starts AND cur."leadCapturedAt" < m.ends
         OR cur."qualifiedAt" >= m.starts AND cur."qualifiedAt" < m.ends""",
@@ -83,7 +101,12 @@ _DATES = {
 
 
 def block(session: Session, number: int, tables: Mapping[str, Table]) -> None:
-    """Mark the ready rows of change set `number` that count in a PROCESSING or PAID commission as blocked."""
+    """Mark the ready rows of change set `number` that count in a PROCESSING or PAID commission as blocked.
+
+    Those of payouts too, whatever the commissions are now.
+    """
+    session.execute(_PAYOUT_ROWS, {"tables": list(PAYOUTS)})
+    session.execute(_PAYOUT_STATUS, {"id": number})
     if not session.execute(_ANY).scalar_one():
         return
     for name, lines in (("Lead", "leads"), ("AdSpendHistory", "spend")):

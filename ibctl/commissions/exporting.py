@@ -1,0 +1,72 @@
+"""Hands a batch over to a bank or provider: its payments in plain text, and the note that they have gone out."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from ibctl import clock, config, crypto, days
+from ibctl.commissions import payee_rules, payout_files, payouts
+from ibctl.commissions.payout_files import Order, Payment, PayoutFile
+from ibctl.errors import ConfigError, RequestError
+from ibctl.imports import RowError
+from ibctl.models.payouts import PayoutBatch, PayoutItem
+from ibctl.models.platform import User
+
+
+def export(session: Session, batch_id: str, layout: str, *, execution_date: date | None = None) -> list[PayoutFile]:
+    """Return the files of a batch's unpaid payments, the manifest last, and note that they were exported.
+
+    The first export sets the day that the bank is asked to pay on (today, unless told). Raises RequestError when
+    nothing is left to pay, a signature is missing or the layout does not fit, ConfigError without the payer's account.
+    """
+    batch = payouts.find(session, batch_id, for_update=True)
+    found = payouts.items(session, batch, status="PROCESSING")
+    if not found:
+        raise RequestError(f"batch {batch.id} has nothing left to pay")
+    _require_signature(batch)
+    if batch.exported_at is None:
+        batch.exported_at = clock.now()
+    batch.execution_date = execution_date or batch.execution_date or days.today(config.settings().timezone.key)
+    session.flush()
+    return payout_files.make(layout, _order(batch, layout, batch.execution_date), _payments(session, batch, found))
+
+
+def _require_signature(batch: PayoutBatch) -> None:
+    if config.settings().require_approval and batch.approved_by is None:
+        raise RequestError(
+            f"batch {batch.id} lacks its second signature, and IBCTL_REQUIRE_APPROVAL asks for it: somebody else than "
+            f"{batch.created_by} has to run `ibctl commissions payouts approve {batch.id}`"
+        )
+
+
+def _order(batch: PayoutBatch, layout: str, execution_date: date) -> Order:
+    name, iban = _payer() if layout == "pain.001" else ("", "")
+    month = f"{batch.year}-{batch.month:02d}"
+    return Order(batch.id, month, batch.base_currency, batch.created_at, execution_date, name, iban)
+
+
+def _payer() -> tuple[str, str]:
+    settings = config.settings()
+    if not settings.payer_name or not settings.payer_iban:
+        raise ConfigError("pain.001 names the account that pays: set IBCTL_PAYER_NAME and IBCTL_PAYER_IBAN")
+    try:
+        return payee_rules.name(settings.payer_name), payee_rules.account("bank_transfer", settings.payer_iban)
+    except RowError as exc:
+        raise ConfigError(f"IBCTL_PAYER_NAME or IBCTL_PAYER_IBAN: {exc.message}") from None
+
+
+def _payments(session: Session, batch: PayoutBatch, found: list[PayoutItem]) -> list[Payment]:
+    users = sa.select(col(User.id), col(User.email)).where(col(User.id).in_([item.user_id for item in found]))
+    emails = {row.id: row.email for row in session.execute(users)}
+    return [_payment(batch, item, emails.get(item.user_id, item.user_id)) for item in found]
+
+
+def _payment(batch: PayoutBatch, item: PayoutItem, email: str) -> Payment:
+    return Payment(
+        reference=item.reference, email=email, name=crypto.reveal(item, "name") or "",
+        account=crypto.reveal(item, "account") or "", method=batch.method, amount=item.amount, currency=item.currency,
+        base_amount=item.base_amount, rate=item.rate, rate_date=item.rate_date,
+    )  # fmt: skip

@@ -1,0 +1,271 @@
+"""`ibctl commissions payouts`: from PENDING commissions to money that has arrived."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ibctl import days, db, errors, months, output
+from ibctl.commissions import exporting, payouts
+from ibctl.commissions import payout_rules as rules
+from ibctl.commissions.payout_files import PayoutFile
+from ibctl.errors import RequestError, UsageError
+from ibctl.output import Column, Format, Listing
+
+payouts_app = typer.Typer(no_args_is_help=True, help="Batches of payouts, and the proof that they were paid.")
+
+COLUMNS = [
+    Column("id"),
+    Column("method"),
+    Column("status", "flag"),
+    Column("items", "number"),
+    Column("paid", "number"),
+    Column("cancelled", "number", brief=False),
+    Column("baseAmount", "money"),
+    Column("basePaid", "money", brief=False),
+    Column("baseCurrency", "flag", brief=False),
+    Column("createdAt", "time", brief=False),
+    Column("createdBy"),
+    Column("approvedAt", "time", brief=False),
+    Column("approvedBy"),
+    Column("exportedAt", "time", brief=False),
+    Column("executionDate", "date", brief=False),
+]
+ITEM_COLUMNS = [
+    Column("id", brief=False),
+    Column("reference"),
+    Column("email"),
+    Column("userId", brief=False),
+    Column("commissionId", brief=False),
+    Column("status", "flag"),
+    Column("baseAmount", "money"),
+    Column("amount", "money"),
+    Column("currency", "flag"),
+    Column("rate", "rate", brief=False),
+    Column("rateDate", "date", brief=False),
+    Column("rateSource", brief=False),
+    Column("sent", "money"),
+    Column("paidAt", "time", brief=False),
+    Column("findings"),
+]
+
+FILE_COLUMNS = [
+    Column("file"),
+    Column("payments", "number"),
+    Column("total"),
+    Column("sha256", brief=False),
+]
+
+BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="Like 2025-10-1.")]
+OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Only this IB (email or id); may be repeated.")]
+
+
+@payouts_app.command()
+def create(
+    month: Annotated[str, typer.Option("--month", help="Like 2025-10.", show_default=False)],
+    method: Annotated[
+        Literal["bank_transfer", "paypal", "wise"], typer.Option("--method", help="Only payees of this method.")
+    ] = "bank_transfer",
+    only: OnlyOption = None,
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Not this IB; may be repeated.")] = None,
+    rate_date: Annotated[
+        str | None, typer.Option("--rate-date", help="The day whose rates hold; default: the month's last.")
+    ] = None,
+    form: output.FormatOption = Format.table,
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    yes: output.YesOption = False,
+) -> None:
+    """Make a batch of a month's payable commissions: PENDING becomes PROCESSING.
+
+    An IB whose payee says so is paid in its own currency, at the stored rate of
+    --rate-date, or of up to a week before; the rate is kept with the payment.
+    Who is left out, and why, is listed on stderr; the exit code is 6 when
+    that is for want of a payee or a rate.
+
+    Example: ibctl commissions payouts create --month 2025-10 --exclude ib@x.y
+    """
+    wanted = payouts.Selection(method, only or (), exclude or (), _day("--rate-date", rate_date))
+    chosen = months.parse(month)
+    expected = None if yes or dry_run else _confirmed(chosen, wanted)
+    with db.transaction(dry_run=dry_run, reason=reason) as session:
+        made = payouts.create(session, chosen, wanted)
+        if expected not in (None, made.effect):
+            raise RequestError(f"it is {made.effect} now, nothing was written: look again")
+        rows = payouts.item_rows(session, made.batch)
+    output.show(rows, ITEM_COLUMNS, Listing(form))
+    for line in rules.grouped(made.skipped):
+        output.note(line)
+    session.written.announce(f"batch {made.batch.id}: {made.effect}", back=_cancelling(made.batch.id))
+    if made.in_trouble:
+        raise typer.Exit(errors.PARTIAL)
+
+
+def _confirmed(month: months.Month, wanted: payouts.Selection) -> str:
+    """Find out what would be paid, by doing it and taking it back, and ask."""
+    with db.transaction(dry_run=True) as trial:
+        expected = payouts.create(trial, month, wanted).effect
+    output.confirm(f"pay out {month} by {wanted.method}: {expected}", yes=False)
+    return expected
+
+
+def _cancelling(batch: str) -> str:
+    return f"ibctl commissions payouts cancel {batch}"
+
+
+def _day(option: str, text: str | None) -> date | None:
+    try:
+        return days.parse(text) if text else None
+    except ValueError as exc:
+        raise UsageError(f"{option}: {exc}") from None
+
+
+@payouts_app.command("list")
+def list_(
+    month: Annotated[str | None, typer.Option("--month", help="Like 2025-10.")] = None,
+    limit: output.LimitOption = 50,
+    form: output.FormatOption = Format.table,
+    to_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """List batches, newest first; amounts without what was cancelled.
+
+    Example: ibctl commissions payouts list --month 2025-10
+    """
+    with db.reading() as session:
+        rows, total = payouts.listing(session, month=months.parse(month) if month else None, limit=limit)
+    output.show(rows, COLUMNS, Listing(form, to_file, columns))
+    output.cut_note(len(rows), limit, total, "batches")
+
+
+@payouts_app.command()
+def show(
+    batch: BatchArgument,
+    form: output.FormatOption = Format.table,
+    to_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """Show a batch's payments: what each comes to, how far it is, what is wrong.
+
+    `sent` is what has left and not come back, as far as bank files tell.
+
+    Example: ibctl commissions payouts show 2025-10-1
+    """
+    with db.reading() as session:
+        found = payouts.find(session, batch)
+        ((head,), _), rows = payouts.listing(session, batch=found.id), payouts.item_rows(session, found)
+    output.show(rows, ITEM_COLUMNS, Listing(form, to_file, columns))
+    signed = f", approved by {head['approvedBy']}" if head["approvedBy"] else ""
+    output.note(
+        f"batch {found.id}, {head['status']}: {head['paid']} of {head['items'] - head['cancelled']} paid, by "
+        f"{found.method}; made by {found.created_by} at {output.shown(found.created_at)} UTC{signed}"
+    )
+
+
+@payouts_app.command()
+def cancel(
+    batch: BatchArgument,
+    only: OnlyOption = None,
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    yes: output.YesOption = False,
+) -> None:
+    """Cancel a batch, or some of its payments: PROCESSING becomes PENDING again.
+
+    What is paid stays paid. A payment for which money has left cannot be
+    cancelled. Of a batch that was exported, make sure that the bank has not
+    got the file.
+
+    Example: ibctl commissions payouts cancel 2025-10-1 --only ib@x.y
+    """
+    with db.transaction(dry_run=True) as trial:
+        given_back = payouts.cancel(trial, batch, only=only or [])
+        found = payouts.find(trial, batch)
+        expected = payouts.effect(given_back, found.base_currency)
+    exported = f"; it was exported at {output.shown(found.exported_at)} UTC" if found.exported_at else ""
+    output.confirm(f"cancel of batch {found.id}: {expected}{exported}", yes=yes or dry_run)
+    with db.transaction(dry_run=dry_run, reason=reason) as session:
+        cancelled = payouts.cancel(session, batch, only=only or [])
+    again = f"ibctl commissions payouts create --month {found.year}-{found.month:02d}"
+    done = f"cancelled of batch {found.id}: {payouts.effect(cancelled, found.base_currency)}, PENDING again"
+    session.written.announce(done, back=again)
+
+
+@payouts_app.command()
+def approve(
+    batch: BatchArgument,
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    yes: output.YesOption = False,
+) -> None:
+    """Put the second signature under a batch; not the one who made it.
+
+    With IBCTL_REQUIRE_APPROVAL=true no batch is exported without it.
+
+    Example: ibctl commissions payouts approve 2025-10-1
+    """
+    with db.reading() as reading:
+        found = payouts.find(reading, batch)
+        left = payouts.items(reading, found, status="PROCESSING")
+        effect = payouts.effect(left, found.base_currency)
+    output.confirm(f"approve batch {found.id} of {found.created_by}: {effect}", yes=yes or dry_run)
+    with db.transaction(dry_run=dry_run, reason=reason) as session:
+        approved = payouts.approve(session, batch)
+    session.written.announce(
+        f"batch {approved.id} approved by {approved.approved_by}: {effect}", back=_cancelling(batch)
+    )
+
+
+@payouts_app.command()
+def export(
+    batch: BatchArgument,
+    layout: Annotated[
+        Literal["generic", "paypal", "wise", "pain.001"], typer.Option("--layout", help="Whose layout.")
+    ] = "generic",
+    folder: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the files go; default: here.")
+    ] = Path(),
+    execution_date: Annotated[
+        str | None, typer.Option("--execution-date", help="When the bank is to pay; default: today, or as before.")
+    ] = None,
+    form: output.SummaryFormatOption = "table",
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    _yes: output.YesOption = False,
+) -> None:
+    """Write what the bank or provider is to pay, with a manifest of its sums.
+
+    The files hold names and accounts: they can be read by you only. Another
+    export of the same payments gives the same bytes. pain.001 pays euros from
+    IBCTL_PAYER_IBAN and is checked against its schema; wise and paypal are
+    split where their uploads end.
+
+    Example: ibctl commissions payouts export 2025-10-1 --layout pain.001 -o out
+    """
+    day = _day("--execution-date", execution_date)
+    with db.transaction(dry_run=dry_run, reason=reason) as session:
+        files = exporting.export(session, batch, layout, execution_date=day)
+    if not dry_run:
+        # After the commit: what has not been noted must not lie about to be paid.
+        _write(folder, files)
+    rows = [
+        {"file": str(folder / file.name), "payments": len(file.payments), "sha256": file.sha256,
+         "total": rules.sums((one.amount, one.currency) for one in file.payments)}
+        for file in files
+    ]  # fmt: skip
+    output.show(rows, FILE_COLUMNS, Listing(Format(form)))
+    written = f"batch {batch} exported to {folder / files[-1].name}"
+    session.written.announce(written, back=_cancelling(batch))
+
+
+def _write(folder: Path, files: list[PayoutFile]) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise RequestError(f"cannot make the folder {folder}: {exc.strerror}") from None
+    for file in files:
+        with output.atomic_file(folder / file.name, private=True) as stream:
+            stream.write(file.text)

@@ -1,0 +1,143 @@
+"""What a batch is called, what each payment amounts to, and who is left out of it. Plain values only.
+
+An IB with a commission in the month is left out of a batch with a code:
+
+    excluded        by --exclude
+    not_named       by --only, which names others
+    not_due         not before its plan's day
+    to_calculate    something was booked into the month since it was calculated
+    no_payee        nobody has said where its money goes
+    other_method    its payee is paid in another way
+    no_rate         there is no exchange rate into its payee's currency
+    too_small       less than the smallest unit of its payee's currency
+    nothing_due     named by --only, without a PENDING commission above zero
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from ibctl import currencies, output
+from ibctl.errors import UsageError
+from ibctl.months import Month
+
+# Left out although nobody asked for it: something has to be done about them.
+TROUBLE = ("to_calculate", "no_payee", "no_rate", "too_small", "nothing_due")
+# A rate may be this old: banks publish none on weekends and holidays.
+OLDEST_RATE = timedelta(days=7)
+REFERENCE = re.compile(r"IB(\d{4})(\d{2})B(\d+)N(\d{4,})")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What one unit of a currency was worth in the base currency; of the base currency itself, 1 and nothing else."""
+
+    rate: Decimal
+    id: str | None = None
+    date: date | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A commission that is left out of a batch; `amount` in the base currency."""
+
+    email: str
+    amount: Decimal
+    code: str
+    why: str
+
+
+def batch_id(month: Month, number: int) -> str:
+    """Name the month's batch with this number: 2025-10-1."""
+    return f"{month}-{number}"
+
+
+def parse_batch(text: str) -> str:
+    """Read a batch's name. Raises UsageError."""
+    cleaned = text.strip()
+    if not re.fullmatch(r"\d{4}-\d{2}-[1-9]\d{0,5}", cleaned, re.ASCII):
+        raise UsageError(
+            f"'{text}' is not a batch: write it like 2025-10-1; `ibctl commissions payouts list` shows them"
+        )
+    return cleaned
+
+
+def reference(month: Month, number: int, position: int) -> str:
+    """Name a payment for the bank, which may drop all but letters and digits: IB202510B2N0001."""
+    return f"IB{month.year:04d}{month.month:02d}B{number}N{position:04d}"
+
+
+def payable(base_amount: Decimal, rate: Rate, currency: str) -> Decimal:
+    """Return what is paid for an amount in the base currency, half up to the smallest unit of `currency`."""
+    return currencies.round_to(base_amount / rate.rate, currency)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who is to be paid: by their ids, and by which method, out of commissions that are due by `today`."""
+
+    method: str
+    only: Collection[str]
+    exclude: Collection[str]
+    today: date
+
+
+def reason_to_skip(row: Mapping[str, Any], choice: Choice, rates: Mapping[str, Rate]) -> tuple[str, str] | None:
+    """Say why a candidate is left out, as a code and in words; None when it is paid.
+
+    `row` has user_id, amount (in the base currency), payable_from (an ISO date or None), uncounted, and of the payee
+    method and currency (None without one).
+    """
+    if row["user_id"] in choice.exclude:
+        return "excluded", "--exclude"
+    if choice.only and row["user_id"] not in choice.only:
+        return "not_named", "--only names others"
+    if row["payable_from"] and row["payable_from"] > choice.today.isoformat():
+        return "not_due", f"not before {row['payable_from']}"
+    if row["uncounted"]:
+        return "to_calculate", "something was booked into the month since: `ibctl commissions run` first"
+    return _trouble_with_payee(row, choice, rates)
+
+
+def _trouble_with_payee(row: Mapping[str, Any], choice: Choice, rates: Mapping[str, Rate]) -> tuple[str, str] | None:
+    if row["method"] is None:
+        return "no_payee", "`ibctl commissions payees set` says where its money goes"
+    if row["method"] != choice.method:
+        return "other_method", f"is paid by --method {row['method']}"
+    if row["currency"] not in rates:
+        return "no_rate", f"no rate of {row['currency']}: `ibctl commissions rates import`"
+    if not payable(row["amount"], rates[row["currency"]], row["currency"]):
+        return "too_small", f"less than the smallest unit of {row['currency']}"
+    return None
+
+
+def status(counts: Mapping[str, int], *, approved: bool, exported: bool) -> str:
+    """Say how far a batch is, from how many of its payments are PROCESSING, PAID and CANCELLED."""
+    if counts.get("PAID"):
+        return "PART PAID" if counts.get("PROCESSING") else "PAID"
+    if not counts.get("PROCESSING"):
+        return "CANCELLED"
+    return "EXPORTED" if exported else "APPROVED" if approved else "CREATED"
+
+
+def sums(amounts: Iterable[tuple[Decimal, str]]) -> str:
+    """Write what amounts come to, by currency: `1,200.00 EUR, 50,000 JPY`."""
+    totals: dict[str, Decimal] = {}
+    for amount, currency in amounts:
+        totals[currency] = totals.get(currency, Decimal(0)) + amount
+    return ", ".join(currencies.show(totals[code], code) for code in sorted(totals)) or "nothing"
+
+
+def grouped(skipped: Iterable[Skipped]) -> Iterable[str]:
+    """Say who was left out and why, a line for each reason."""
+    by_code: dict[tuple[str, str], list[str]] = {}
+    for one in skipped:
+        by_code.setdefault((one.code, one.why), []).append(one.email)
+    for (code, why), emails in by_code.items():
+        yield f"left out, {code}: {output.some(emails)} ({why})"

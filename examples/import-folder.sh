@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Imports every CSV file of a drop folder, and sorts the files by what became of them.
+# Imports every file of a drop folder (CSV, packed or not, workbooks, JSON lines), and sorts them by what became of them.
 #
 #   import-folder.sh FOLDER COMMAND...
 #   import-folder.sh /srv/ibctl/leads leads import
@@ -72,6 +72,7 @@ while IFS= read -r -d '' file; do
     echo "$(basename -- "$file"): see $log" >&2
     cat -- "$log" >&2
   fi
-done < <(find "$folder" -maxdepth 1 -type f -name '*.csv' -mmin +1 -print0 | sort -z)
+done < <(find "$folder" -maxdepth 1 -type f -mmin +1 \
+  \( -name '*.csv' -o -name '*.csv.gz' -o -name '*.xlsx' -o -name '*.ndjson' -o -name '*.jsonl' \) -print0 | sort -z)
 
 exit "$result"

@@ -1,20 +1,29 @@
-"""Importing a CSV file: good rows in, bad rows out. What each row must be is the importing area's own affair."""
+"""Importing a file: good rows in, bad rows out. What each row must be is the importing area's own affair."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Generic, TypeVar
 
 import typer
 
-from ibctl import csvfile, errors, output
+from ibctl import errors, output, tabular
 from ibctl.errors import RequestError
 
 T = TypeVar("T")
 # How many refused rows are shown; all of them are in the reject file.
 SHOWN = 5
+
+FORMATS = "CSV, .csv.gz, .xlsx or one JSON object a line; - is standard input."
+RejectsOption = Annotated[
+    Path | None, typer.Option(help="Where refused rows go; default: FILE.rejects.csv.", show_default=False)
+]
+EncodingOption = Annotated[str | None, typer.Option(help="The file's encoding, where it is not UTF-8.")]
+DelimiterOption = Annotated[str | None, typer.Option(help="What separates cells, where it is unclear.")]
+SheetOption = Annotated[str | None, typer.Option(help="The workbook's sheet, where it is not the first.")]
 
 
 class RowError(ValueError):
@@ -35,9 +44,9 @@ class Reading(Generic[T]):
     `refused` the others by code.
     """
 
-    file: csvfile.CsvFile
+    file: tabular.Table
     columns: Mapping[str, int]
-    rejects: csvfile.RejectFile
+    rejects: tabular.RejectFile
     read: Callable[[int, Mapping[str, str]], T]
     good: int = 0
     refused: Counter[str] = field(default_factory=Counter)
@@ -48,7 +57,7 @@ class Reading(Generic[T]):
         for number, cells in self.file.rows(on_bytes):
             try:
                 if len(cells) != width:
-                    raise RowError("cells", "", f"the row has {len(cells)} cells, the header {width}")
+                    raise RowError("cells", "", tabular.misfit(cells, width))
                 row = self.read(number, self._fields(cells))
             except RowError as exc:
                 self._refuse(number, cells, exc)
@@ -82,7 +91,7 @@ def outcome(good: Mapping[str, int], refused: Mapping[str, int]) -> Iterator[dic
         yield {"rows": count, "outcome": "refused", "code": code}
 
 
-def finish(rejects: csvfile.RejectFile, good: int) -> None:
+def finish(rejects: tabular.RejectFile, good: int) -> None:
     """Say where the refused rows are, and end with the exit code that tells how many were good.
 
     Raises RequestError when none was, typer.Exit (6) when some were refused.

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ibctl import csvfile, days, db, imports, output
+from ibctl import days, db, imports, output, tabular
 from ibctl.ads import service, template_commands
 from ibctl.output import Column
 from ibctl.users import completion
@@ -54,18 +54,17 @@ ToOption = Annotated[str | None, typer.Option("--to", help="Up to this day, and 
 
 @spend.command("import", epilog=EPILOG)
 def import_(
-    file: Annotated[Path, typer.Argument(help="A CSV file, your own or exported from Facebook.", show_default=False)],
-    rejects: Annotated[
-        Path | None, typer.Option(help="Where refused rows go; default: FILE.rejects.csv.", show_default=False)
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="The file's encoding, where it is not UTF-8.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="What separates cells, where it is unclear.")] = None,
+    file: Annotated[Path, typer.Argument(help=imports.FORMATS, show_default=False)],
+    rejects: imports.RejectsOption = None,
+    encoding: imports.EncodingOption = None,
+    delimiter: imports.DelimiterOption = None,
+    sheet: imports.SheetOption = None,
     format: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
 ) -> None:
-    """Import daily ad spend from a CSV file.
+    """Import daily ad spend from a file, your own or Facebook's export.
 
     It needs the account (its id, act_…, or name), the day, and the amount
     spent in the account's currency. Impressions, clicks, leads and
@@ -79,11 +78,11 @@ def import_(
     Example: ibctl ads spend import october.csv --dry-run
     """
     with ExitStack() as stack:
-        opened = stack.enter_context(csvfile.open_csv(file, encoding=encoding, delimiter=delimiter))
-        read = stack.enter_context(output.progress(f"Reading {file.name}", opened.size))
+        opened = stack.enter_context(tabular.open_table(file, encoding=encoding, delimiter=delimiter, sheet=sheet))
+        read = stack.enter_context(output.progress(f"Reading {opened.path.name}", opened.size))
         session = stack.enter_context(db.transaction(dry_run=dry_run, reason=reason))
         # Complete before the commit: nothing may be imported whose refused rows are lost.
-        refused = stack.enter_context(csvfile.RejectFile(rejects or csvfile.rejects_path(file), opened))
+        refused = stack.enter_context(tabular.RejectFile(rejects or tabular.rejects_path(opened.path), opened))
         result = service.import_spend(session, opened, refused, on_bytes=read)
     counts = {"added": result.added, "changed": result.changed, "unchanged": result.unchanged}
     output.show(imports.outcome(counts, result.refused), imports.COLUMNS, output.Listing(output.Format(format)))

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import clock, csvfile, days, db, ids, imports
+from ibctl import clock, days, db, ids, imports, tabular
 from ibctl.ads import rules, sql
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.users import service as users
@@ -83,8 +83,8 @@ class SpendImport:
 
 def import_spend(
     session: Session,
-    file: csvfile.CsvFile,
-    rejects: csvfile.RejectFile,
+    file: tabular.Table,
+    rejects: tabular.RejectFile,
     *,
     on_bytes: Callable[[int], None] | None = None,
 ) -> SpendImport:
@@ -115,11 +115,11 @@ def import_spend(
     return SpendImport(rows=reading.good, refused=reading.refused, settled=settled, **counts)
 
 
-def _columns(file: csvfile.CsvFile) -> tuple[dict[str, int], str | None]:
+def _columns(file: tabular.Table) -> tuple[dict[str, int], str | None]:
     """Find the fields' columns, and the currency that the amount's header names (`Amount spent (EUR)`)."""
     in_currency = [name for name in file.header if rules.currency_of(name)]
     aliases = {**rules.ALIASES, "dailySpend": (*rules.ALIASES["dailySpend"], *in_currency)}
-    found = csvfile.columns(file, aliases, ["date", "dailySpend"], any_of=["account", "accountName"])
+    found = tabular.columns(file, aliases, ["date", "dailySpend"], any_of=["account", "accountName"])
     return found, rules.currency_of(file.header[found["dailySpend"]])
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import clock, config, csvfile, days, db, ids, imports, money
+from ibctl import clock, config, days, db, ids, imports, money, tabular
 from ibctl.errors import UsageError
 from ibctl.imports import RowError
 
@@ -137,14 +137,14 @@ class RatesImport:
 
 
 def import_rates(
-    session: Session, file: csvfile.CsvFile, rejects: csvfile.RejectFile, *, source: str | None = None
+    session: Session, file: tabular.Table, rejects: tabular.RejectFile, *, source: str | None = None
 ) -> RatesImport:
     """Write the rates of a file; one that says the same as the stored one is not written.
 
     `source` is who says so, where the rows do not. Raises RequestError when the file's columns do not fit, UsageError
     when nothing names a source.
     """
-    columns = csvfile.columns(file, ALIASES, ["date", "currency", "rate"])
+    columns = tabular.columns(file, ALIASES, ["date", "currency", "rate"])
     if "source" not in columns and not (source and source.strip()):
         raise UsageError(f"{file.path} has no column source: pass --source with who says so, like ECB")
     base = config.settings().base_currency

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ibctl import csvfile, days, db, imports, output
+from ibctl import days, db, imports, output, tabular
 from ibctl.commissions import rates
 from ibctl.output import Column
 
@@ -30,21 +30,20 @@ EPILOG = (
 
 @rates_app.command("import", epilog=EPILOG)
 def import_(
-    file: Annotated[Path, typer.Argument(help="A CSV file: date, currency, rate, source.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help=imports.FORMATS, show_default=False)],
     source: Annotated[
         str | None, typer.Option(help="Who says so, like ECB, where the file does not.", show_default=False)
     ] = None,
-    rejects: Annotated[
-        Path | None, typer.Option(help="Where refused rows go; default: FILE.rejects.csv.", show_default=False)
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="The file's encoding, where it is not UTF-8.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="What separates cells, where it is unclear.")] = None,
+    rejects: imports.RejectsOption = None,
+    encoding: imports.EncodingOption = None,
+    delimiter: imports.DelimiterOption = None,
+    sheet: imports.SheetOption = None,
     format: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
 ) -> None:
-    """Import exchange rates from a CSV file.
+    """Import exchange rates from a file: date, currency, rate, source.
 
     A rate says how many units of the base currency one unit of another was
     worth on a day: EUR 1.0842 where the base is USD. A stored rate is
@@ -54,10 +53,10 @@ def import_(
     Example: ibctl commissions rates import rates.csv --source ECB
     """
     with (
-        csvfile.open_csv(file, encoding=encoding, delimiter=delimiter) as opened,
+        tabular.open_table(file, encoding=encoding, delimiter=delimiter, sheet=sheet) as opened,
         db.transaction(dry_run=dry_run, reason=reason) as session,
         # Complete before the commit: nothing may be imported whose refused rows are lost.
-        csvfile.RejectFile(rejects or csvfile.rejects_path(file), opened) as refused,
+        tabular.RejectFile(rejects or tabular.rejects_path(opened.path), opened) as refused,
     ):
         result = rates.import_rates(session, opened, refused, source=source)
     counts = {"added": result.added, "changed": result.changed, "unchanged": result.unchanged}

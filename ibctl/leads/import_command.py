@@ -27,16 +27,15 @@ RegionOption = Annotated[str | None, typer.Option(help="Country of phone numbers
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="A CSV file with a header line.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help=imports.FORMATS, show_default=False)],
     ib: Annotated[
         str | None, typer.Option(help="Owner of rows that name none: email or id.", autocompletion=completion.ibs)
     ] = None,
     source: Annotated[str | None, typer.Option(help="Source of rows that name none.")] = None,
-    rejects: Annotated[
-        Path | None, typer.Option(help="Where refused rows go; default: FILE.rejects.csv.", show_default=False)
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="The file's encoding, where it is not UTF-8.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="What separates cells, where it is unclear.")] = None,
+    rejects: imports.RejectsOption = None,
+    encoding: imports.EncodingOption = None,
+    delimiter: imports.DelimiterOption = None,
+    sheet: imports.SheetOption = None,
     dayfirst: Annotated[bool, typer.Option("--dayfirst", help="03/04/2025 is the 3rd of April.")] = False,
     region: RegionOption = None,
     format: output.SummaryFormatOption = "table",
@@ -44,7 +43,7 @@ def import_(
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
 ) -> None:
-    """Import leads from a CSV file: new ones are created, none is changed.
+    """Import leads from a file: new ones are created, none is changed.
 
     Columns are found by their names, in whatever order: email, first name,
     phone, ib (email or id), lead type, broker, source, status, tracking
@@ -59,11 +58,11 @@ def import_(
     Example: ibctl leads import leads.csv --ib ib@example.com --dry-run
     """
     with ExitStack() as stack:
-        opened = stack.enter_context(csvfile.open_csv(file, encoding=encoding, delimiter=delimiter))
-        digest = csvfile.sha256(file)
+        opened = stack.enter_context(csvfile.open_csv(file, encoding=encoding, delimiter=delimiter, sheet=sheet))
+        digest = opened.sha256()
         session = stack.enter_context(db.transaction(dry_run=dry_run, reason=reason))
         # Complete before the commit: nothing may be imported whose refused rows are lost.
-        refused = stack.enter_context(csvfile.RejectFile(rejects or csvfile.rejects_path(file), opened))
+        refused = stack.enter_context(csvfile.RejectFile(rejects or csvfile.rejects_path(opened.path), opened))
         result = importing.run(
             session,
             opened,
@@ -76,7 +75,7 @@ def import_(
         )
     output.show(_rows(result), COLUMNS, output.Listing(output.Format(format)))
     if result.again is not None:
-        _tell_again(file, result)
+        _tell_again(opened.path, result)
         return
     if result.good:
         session.written.announce(f"{result.created:,} leads created")

@@ -33,6 +33,7 @@ from ibctl import money, output
 from ibctl.errors import UsageError
 from ibctl.imports import RowError
 from ibctl.leads import contacts, dates
+from ibctl.tabular import misfit
 
 # The life of a lead, in its order; `rejected` ends it.
 STATUSES = ("captured", "contacted", "qualified", "rejected")
@@ -257,7 +258,7 @@ class RowReader:
     def read(self, cells: Sequence[str]) -> list[Any]:
         """Return a row's values in the order of `fields`, None for an empty cell. Raises RowError."""
         if len(cells) != self.width:
-            raise RowError("cells", "", f"the row has {len(cells)} cells, the header {self.width}")
+            raise RowError("cells", "", misfit(cells, self.width))
         values: list[Any] = [None] * (len(self.fields) + 1)
         for place, index, field, parse in self._plan:
             if text := cells[index].strip():

@@ -18,7 +18,7 @@ from freezegun import freeze_time
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ibctl import csvfile, db
+from ibctl import db, tabular
 from ibctl.ads import service
 from tests.ads.conftest import HEADER, Ads
 from tests.conftest import Result, command
@@ -42,7 +42,7 @@ def write(ads: Ads, days: Mapping[tuple[str, date], tuple[Decimal, int, int, int
             for (account, day), (spend, *counts) in days.items()
         )
     )
-    with csvfile.open_csv(path) as file, csvfile.RejectFile(path.with_suffix(".rejects"), file) as rejects:  # noqa: SIM117 - in this order
+    with tabular.open_table(path) as file, tabular.RejectFile(path.with_suffix(".rejects"), file) as rejects:  # noqa: SIM117 - in this order
         with db.transaction() as session:
             return service.import_spend(session, file, rejects)
 
@@ -101,7 +101,7 @@ def test_two_imports_in_one_transaction_follow_each_other(ads: Ads) -> None:
     paths = [ads.file(f"act_1,2025-10-0{day},1,0,0,0,0", name=f"{day}.csv") for day in (2, 1)]
     with db.transaction() as session:
         for path in paths:
-            with csvfile.open_csv(path) as file, csvfile.RejectFile(path.with_suffix(".rejects"), file) as rejects:
+            with tabular.open_table(path) as file, tabular.RejectFile(path.with_suffix(".rejects"), file) as rejects:
                 service.import_spend(session, file, rejects)
     assert [row[2] for row in ads.days('"cumulativeSpend"')] == [1, 2]
 

@@ -161,7 +161,7 @@ def test_every_code_is_in_the_commands_help() -> None:
 
 
 def test_no_name_of_a_column_means_two_fields() -> None:
-    from ibctl.csvfile import plain_name
+    from ibctl.tabular import plain_name
 
     meant: dict[str, set[str]] = {}
     for field, aliases in rules.ALIASES.items():

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibctl import csvfile, output
+from ibctl import output, tabular
 from ibctl.errors import RequestError, UsageError
+from ibctl.tabular import text
 
 
 def made(tmp_path: Path, content: str | bytes, name: str = "leads.csv") -> Path:
@@ -17,7 +18,7 @@ def made(tmp_path: Path, content: str | bytes, name: str = "leads.csv") -> Path:
 
 
 def rows(path: Path, encoding: str | None = None, delimiter: str | None = None) -> list[tuple[int, list[str]]]:
-    with csvfile.open_csv(path, encoding=encoding, delimiter=delimiter) as file:
+    with tabular.open_table(path, encoding=encoding, delimiter=delimiter) as file:
         return list(file.rows())
 
 
@@ -55,7 +56,7 @@ def test_a_row_with_another_number_of_cells_is_left_to_the_importer(tmp_path: Pa
 def test_rows_can_be_read_again_and_report_how_far_they_are(tmp_path: Path) -> None:
     path = made(tmp_path, "email\n" + "someone@example.com\n" * 5_000)
     done: list[int] = []
-    with csvfile.open_csv(path) as file:
+    with tabular.open_table(path) as file:
         first = list(file.rows(done.append))
         assert list(file.rows()) == first
     assert len(first) == 5_000
@@ -64,13 +65,13 @@ def test_rows_can_be_read_again_and_report_how_far_they_are(tmp_path: Path) -> N
 
 
 def test_a_reader_that_stops_early_leaves_nothing_open(tmp_path: Path) -> None:
-    with csvfile.open_csv(made(tmp_path, "email\na@x.com\nb@x.com\n")) as file:
+    with tabular.open_table(made(tmp_path, "email\na@x.com\nb@x.com\n")) as file:
         assert next(file.rows()) == (2, ["a@x.com"])
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = made(tmp_path, "email\na@x.com\n")
-    with csvfile.open_csv(path) as file:
+    with tabular.open_table(path) as file:
         reader = file.rows()
         next(reader)
         with path.open("a") as stream:
@@ -90,7 +91,7 @@ def test_what_ibctl_writes_as_csv_it_reads_back(
     listing = output.Listing(output.Format.csv, path)
     columns = [output.Column("email"), output.Column("firstName")]
     output.show([dict(zip(["email", "firstName"], row, strict=True)) for row in table], columns, listing)
-    with csvfile.open_csv(path, delimiter=",") as file:
+    with tabular.open_table(path, delimiter=",") as file:
         read = [[output.unneutralise(cell).lstrip(" ") for cell in row] for _, row in file.rows()]
     # Spaces at a cell's beginning carry no meaning in CSV files made by people ("a, b"); quoted ones come back anyway.
     stripped = [[cell.lstrip(" ") for cell in row] for row in table]
@@ -121,9 +122,7 @@ def test_a_byte_that_is_wrong_far_into_the_file_is_found_before_any_row_is_given
 
 
 def test_a_character_across_two_reads_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ibctl import textfile
-
-    monkeypatch.setattr(textfile, "CHUNK", 7)
+    monkeypatch.setattr(text, "CHUNK", 7)
     assert len(rows(made(tmp_path, "email\nüüüüüüü\naaaaaaaaaaaaaaaa\n"))) == 2
     assert "line 3" in refusal(made(tmp_path, "email\nüüüüüüü\naaaaaaaaaaaaaaaa".encode() + b"\xc3"))
 
@@ -194,7 +193,7 @@ def test_the_delimiter_is_what_header_and_rows_agree_on(tmp_path: Path, delimite
     path = tmp_path / "x.csv"
     with path.open("w", newline="") as stream:
         csv.writer(stream, delimiter=delimiter).writerows(lines)
-    with csvfile.open_csv(path) as file:
+    with tabular.open_table(path) as file:
         assert file.delimiter == delimiter
         assert [file.header, *(row for _, row in file.rows())] == lines
 
@@ -223,136 +222,3 @@ def test_an_undecidable_delimiter_is_asked_for(tmp_path: Path) -> None:
 def test_an_impossible_delimiter_is_wrong_usage(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="--delimiter"):
         rows(made(tmp_path, "email\n"), delimiter=name)
-
-
-# ------------------------------------------------------------------------------------------------------------ columns
-
-ALIASES = {"email": ["E-mail", "mail address"], "firstName": ["name"], "cpaEarned": ["cpa"]}
-
-
-def columns(path: Path, *required: str, any_of: tuple[str, ...] = ()) -> dict[str, int]:
-    with csvfile.open_csv(path) as file:
-        return csvfile.columns(file, ALIASES, required, any_of=any_of)
-
-
-def test_headers_are_recognised_however_they_are_written(tmp_path: Path) -> None:
-    assert columns(made(tmp_path, "MAIL_Address, First-Name ,CPA earned\n"), "email") == {
-        "email": 0,
-        "firstName": 1,
-        "cpaEarned": 2,
-    }
-
-
-def test_columns_that_are_not_used_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert columns(made(tmp_path, "_row,email,shoe size,\n")) == {"email": 1}
-    assert "leads.csv: columns that are not used: shoe size, (number 4, without a name)" in capsys.readouterr().err
-
-
-def test_a_missing_column_is_named_with_what_the_file_has(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="has no column cpaEarned; it has email, shoe size"):
-        columns(made(tmp_path, "email,shoe size\n"), "email", "cpaEarned")
-    with pytest.raises(RequestError, match="has no column email or firstName; it has shoe size"):
-        columns(made(tmp_path, "shoe size\n"), any_of=("email", "firstName"))
-
-
-def test_two_columns_for_one_field_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="'E-mail' and 'email' both mean email"):
-        columns(made(tmp_path, "E-mail,email\n"))
-
-
-# -------------------------------------------------------------------------------------------------------- reject files
-
-
-def test_a_reject_file_can_be_mended_and_read_again(tmp_path: Path) -> None:
-    path = made(tmp_path, 'email;name;cpa\nbad;"Zoë;\n=cmd";-1.5\nshort\nlong;a;b;c\n'.encode("utf-8-sig"))
-    target = csvfile.rejects_path(path)
-    with csvfile.open_csv(path) as file, csvfile.RejectFile(target, file) as rejects:
-        for row, record in file.rows():
-            rejects.add(row, record, "email", "email", "=is no address")
-    assert rejects.count == 3
-    assert rejects.path == tmp_path / "leads.csv.rejects.csv"
-    with csvfile.open_csv(target) as file:
-        assert file.header == ["_row", "_code", "_field", "_message", "email", "name", "cpa"]
-        assert file.delimiter == ";"
-        assert list(file.rows()) == [
-            (2, ["2", "email", "email", "'=is no address", "bad", "Zoë;\n=cmd", "-1.5"]),
-            (4, ["4", "email", "email", "'=is no address", "short"]),
-            (5, ["5", "email", "email", "'=is no address", "long", "a", "b", "c"]),
-        ]
-        # Refused once more, it keeps only the new reasons.
-        with csvfile.RejectFile(tmp_path / "again.csv", file) as rejects:
-            for row, record in file.rows():
-                rejects.add(row, record, "phone", "", "other")
-    with csvfile.open_csv(tmp_path / "again.csv") as file:
-        assert file.header == ["_row", "_code", "_field", "_message", "email", "name", "cpa"]
-        assert next(file.rows())[1] == ["2", "phone", "", "other", "bad", "Zoë;\n=cmd", "-1.5"]
-
-
-@pytest.mark.parametrize(
-    ("cell", "written"),
-    [
-        ("=cmd()", "'=cmd()"),
-        ("'=cmd()", "'=cmd()"),
-        ("@x", "'@x"),
-        ("-12.50", "-12.50"),
-        ("+49170", "+49170"),
-        ("-x", "'-x"),
-    ],
-)
-def test_a_rejected_cell_cannot_run_in_a_spreadsheet(tmp_path: Path, cell: str, written: str) -> None:
-    path = made(tmp_path, "email\nx\n")
-    with csvfile.open_csv(path) as file, csvfile.RejectFile(tmp_path / "r.csv", file) as rejects:
-        rejects.add(2, [cell], "code", "email", "m")
-    assert rows(tmp_path / "r.csv")[0][1][4] == written
-
-
-def test_no_rejects_no_file(tmp_path: Path) -> None:
-    with csvfile.open_csv(made(tmp_path, "email\nx\n")) as file, csvfile.RejectFile(tmp_path / "r.csv", file):
-        pass
-    assert {path.name for path in tmp_path.iterdir()} == {"leads.csv"}
-
-
-def test_a_failure_leaves_no_reject_file(tmp_path: Path) -> None:
-    def fail() -> None:
-        with csvfile.open_csv(path) as file, csvfile.RejectFile(tmp_path / "r.csv", file) as rejects:
-            rejects.add(2, ["x"], "code", "email", "m")
-            raise ZeroDivisionError
-
-    path = made(tmp_path, "email\nx\n")
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert {path.name for path in tmp_path.iterdir()} == {"leads.csv"}
-
-
-def test_an_older_reject_file_is_kept_unless_it_is_the_same(tmp_path: Path) -> None:
-    def refuse(message: str) -> csvfile.RejectFile:
-        target = tmp_path / "leads.csv.rejects.csv"
-        with csvfile.open_csv(tmp_path / "leads.csv") as file, csvfile.RejectFile(target, file) as rejects:
-            rejects.add(2, ["x"], "code", "email", message)
-        return rejects
-
-    made(tmp_path, "email\nx\n")
-    assert refuse("one").path.name == refuse("one").path.name == "leads.csv.rejects.csv"
-    second = refuse("two")
-    assert second.path.name == "leads.csv.rejects-2.csv"
-    assert second.kept == tmp_path / "leads.csv.rejects.csv"
-    assert refuse("three").path.name == "leads.csv.rejects-3.csv"
-    assert refuse("two").path.name == "leads.csv.rejects-2.csv"
-    assert "one" in (tmp_path / "leads.csv.rejects.csv").read_text()
-    assert len(list(tmp_path.iterdir())) == 4
-
-
-def test_an_unwritable_place_for_rejects_is_named(tmp_path: Path) -> None:
-    with (
-        csvfile.open_csv(made(tmp_path, "email\nx\n")) as file,
-        pytest.raises(RequestError, match="cannot write"),
-        csvfile.RejectFile(tmp_path / "no" / "r.csv", file),
-    ):
-        pass
-
-
-def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
-    path = made(tmp_path, "abc")
-    assert csvfile.sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    with pytest.raises(RequestError, match="does not exist"):
-        csvfile.sha256(tmp_path / "none")

@@ -7,11 +7,8 @@ refusal names the byte and its line, and shows how the likely encodings would re
 from __future__ import annotations
 
 import codecs
-import hashlib
 import io
-import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +17,8 @@ from ibctl.errors import RequestError, UsageError
 
 SAMPLE = 64 * 1024
 CHUNK = 1024 * 1024
+# A line beyond this is none: a reader would hold all of it.
+LONGEST_LINE = 64 * CHUNK
 
 # UTF-32's first: it begins as UTF-16's does.
 _MARKS = {
@@ -30,46 +29,14 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _NOT_TEXT = {
-    b"PK\x03\x04": "an Excel workbook or a zip archive: save the sheet as CSV, or unpack it",
-    b"\xd0\xcf\x11\xe0": "an Excel workbook: save the sheet as CSV",
-    b"\x1f\x8b": "compressed with gzip: unpack it first",
+    # A workbook that is not packed never comes here, nor does what gzip packed once.
+    b"PK\x03\x04": "an Excel workbook or a zip archive: unpack it first",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook, an old one (.xls) or one with a password: save it as .xlsx without",
+    b"\x1f\x8b": "compressed with gzip, twice: unpack it first",
     b"%PDF": "a PDF",
 }
 # What a file without a mark comes in where it is not UTF-8.
 _LIKELY = ("cp1252", "cp1250", "iso8859-2", "cp1251", "cp1253", "cp1254", "mac-roman", "cp850")
-
-# Device, inode, size and time of the last change: what tells that a file is still the one that was checked.
-Stamp = tuple[int, int, int, int]
-
-
-@contextmanager
-def binary(path: Path) -> Iterator[io.BufferedReader]:
-    """Open a file for its bytes. Raises RequestError for what does not exist, is no regular file, or cannot be read."""
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise RequestError(f"{path} is a directory: name a file in it")
-        if not stat.S_ISREG(mode):
-            raise RequestError(f"{path} is no regular file, and ibctl reads it more than once: save it to a file first")
-        stream = path.open("rb")
-    except FileNotFoundError:
-        raise RequestError(f"{path} does not exist") from None
-    except OSError as exc:
-        raise RequestError(f"cannot read {path}: {exc.strerror}") from None
-    with stream:
-        yield stream
-
-
-def stamp(stream: io.BufferedReader) -> Stamp:
-    """Return what an open file is recognised by."""
-    now = os.fstat(stream.fileno())
-    return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hex. Raises RequestError when it cannot be read."""
-    with binary(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
@@ -138,9 +105,13 @@ def _require_decodable(path: Path, stream: io.BufferedReader, encoding: str) -> 
     decoder = codecs.getincrementaldecoder(encoding)()
     may_skip = encoding in ("utf-8", "utf-8-sig")
     stream.seek(0)
-    position = 0
+    position = last_end = 0
     while True:
         chunk = stream.read(CHUNK)
+        if b"\n" in chunk or b"\r" in chunk:
+            last_end = position
+        elif position - last_end > LONGEST_LINE:
+            raise RequestError(f"{path} has a line that is longer than {LONGEST_LINE // CHUNK} MB: is it a text file?")
         pending = decoder.getstate()[0]
         # Nearly every file is ASCII nearly everywhere, and asking for that costs a tenth of decoding.
         if not (may_skip and position and chunk and not pending and chunk.isascii()):

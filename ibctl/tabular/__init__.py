@@ -1,0 +1,11 @@
+"""Files of rows under named columns: CSV, CSV packed with gzip, Excel workbooks, newline-delimited JSON, stdin.
+
+A *table* is such a file, opened and checked. `open_table` opens any of them, `columns` finds a field's column by its
+header, `RejectFile` takes the rows that are refused. What a row must be is the importing area's own affair.
+"""
+
+from ibctl.tabular.opening import open_table
+from ibctl.tabular.rejects import RejectFile, rejects_path
+from ibctl.tabular.table import Misread, Table, columns, misfit, plain_name
+
+__all__ = ["Misread", "RejectFile", "Table", "columns", "misfit", "open_table", "plain_name", "rejects_path"]

@@ -1,0 +1,78 @@
+"""Opening a table: what format it has, by its content first and its name second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ibctl import output
+from ibctl.errors import UsageError
+from ibctl.tabular import jsonlines, workbook
+from ibctl.tabular.csvfile import DELIMITERS, CsvFile, open_csv
+from ibctl.tabular.jsonlines import JsonLines, open_json_lines
+from ibctl.tabular.source import Source, open_source
+from ibctl.tabular.table import Table
+from ibctl.tabular.workbook import Sheet, open_sheet
+
+# The first line of a JSON file that is longer than this is read no further to recognise it.
+_LONGEST_LINE = 1024 * 1024
+
+
+@contextmanager
+def open_table(
+    path: Path, *, encoding: str | None = None, delimiter: str | None = None, sheet: str | None = None
+) -> Iterator[Table]:
+    """Check a file of any format from end to end and yield it; `-` is standard input.
+
+    Says on stderr what was found out about it, unless it is plain CSV. Raises RequestError, in one line that names the
+    file and mostly the line, for what cannot be read; UsageError for an option that does not exist for its format.
+    """
+    with open_source(path) as source:
+        table = _table(source, encoding, delimiter, sheet)
+        found = _found(table, encoding, delimiter, sheet)
+        if found:
+            output.note(f"{table.path.name}: {found}")
+        yield table
+
+
+def _table(source: Source, encoding: str | None, delimiter: str | None, sheet: str | None) -> Table:
+    start = _start(source)
+    if start.startswith(workbook.MAGIC) and not source.packed:
+        _refuse(source, "an Excel workbook", encoding=encoding, delimiter=delimiter)
+        return open_sheet(source, name=sheet)
+    if _is_json_lines(source, start):
+        _refuse(source, "JSON", delimiter=delimiter, sheet=sheet)
+        return open_json_lines(source, encoding=encoding)
+    _refuse(source, "CSV", sheet=sheet)
+    return open_csv(source, encoding=encoding, delimiter=delimiter)
+
+
+def _start(source: Source) -> bytes:
+    with source.opened() as content:
+        return content.stream.readline(_LONGEST_LINE)
+
+
+def _is_json_lines(source: Source, start: bytes) -> bool:
+    name = source.path.name.lower().removesuffix(".gz")
+    return jsonlines.is_object(start.decode("utf-8-sig", "replace")) or name.endswith(jsonlines.NAMES)
+
+
+def _refuse(source: Source, kind: str, **options: str | None) -> None:
+    """Refuse the options that mean nothing for a format, rather than pass over them."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"--{name} '{value}': {source.path} is {kind}, which has none: leave the option out")
+
+
+def _found(table: Table, encoding: str | None, delimiter: str | None, sheet: str | None) -> str:
+    """Say what was found out about a file that could have been taken for another one."""
+    if isinstance(table, Sheet):
+        chosen_here = sheet is None and table.others
+        return f"sheet '{table.name}' (others: {', '.join(table.others)}; --sheet names one)" if chosen_here else ""
+    parts = []
+    if isinstance(table, CsvFile | JsonLines) and encoding is None and not table.encoding.startswith("utf-8"):
+        parts.append(f"encoding {table.encoding}")
+    if isinstance(table, CsvFile) and delimiter is None and table.delimiter != ",":
+        parts.append(f"cells separated by {DELIMITERS.get(table.delimiter, table.delimiter)}")
+    return ", ".join(parts)

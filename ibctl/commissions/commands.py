@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from ibctl import config, db, money, months, output
 from ibctl.commissions import explain as explaining
-from ibctl.commissions import rules, service
+from ibctl.commissions import proof_commands, rules, service, snapshots
+from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption, StatusOption
 from ibctl.commissions.payee_commands import payees_app
 from ibctl.commissions.payout_commands import payouts_app
 from ibctl.commissions.rates_commands import rates_app
-from ibctl.errors import UsageError
+from ibctl.models.commissions import ClosedMonth
 from ibctl.output import Column, Format, Listing
-from ibctl.users import completion
 from ibctl.users import service as users
 
 app = typer.Typer(no_args_is_help=True, help="What each IB earned in a month, and why.")
 app.add_typer(rates_app, name="rates")
 app.add_typer(payees_app, name="payees")
 app.add_typer(payouts_app, name="payouts")
+app.add_typer(proof_commands.app)
 
 COLUMNS = [
     Column("id", brief=False),
@@ -45,6 +44,7 @@ COLUMNS = [
     Column("createdAt", "time", brief=False),
     Column("updatedAt", "time", brief=False),
 ]
+BALANCE = [Column(name, "money") for name in rules.BALANCE]
 RUN_COLUMNS = [
     Column("month"),
     Column("created", "number"),
@@ -55,42 +55,6 @@ RUN_COLUMNS = [
     Column("sealed", "number"),
     Column("drifted", "number", brief=False),
     Column("totalPayout", "money"),
-]
-LINE_COLUMNS = [
-    Column("part"), Column("label"), Column("id"), Column("date"), Column("amount", "money"), Column("currency"),
-    Column("rate", "rate"), Column("value", "money"), Column("total", "flag"),
-]  # fmt: skip
-PAYOUT_COLUMNS = [
-    Column("lead"), Column("qualifiedAt"), Column("cpaEarned", "money"), Column("rate", "rate"),
-    Column("value", "money"),
-]  # fmt: skip
-SPEND_COLUMNS = [
-    Column("account"), Column("date"), Column("dailySpend", "money"), Column("currency"), Column("rate", "rate"),
-    Column("value", "money"),
-]  # fmt: skip
-
-
-def _months(incomplete: str) -> list[str]:
-    """Complete the last twelve months."""
-    month, found = months.current(config.settings().timezone), []
-    for _ in range(13):
-        found.append(str(month))
-        month = month.previous
-    return [name for name in found if name.startswith(incomplete)]
-
-
-def _status(text: str) -> str:
-    if text.upper() not in rules.STATUSES:
-        raise UsageError(f"'{text}' is no payment status: write one of {', '.join(rules.STATUSES)}")
-    return text.upper()
-
-
-MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="Like 2025-10.", autocompletion=_months)]
-MonthOption = Annotated[str | None, typer.Option("--month", help="Like 2025-10.", autocompletion=_months)]
-IbArgument = Annotated[str, typer.Argument(metavar="IB", help="The IB's email or id.", autocompletion=completion.ibs)]
-IbOption = Annotated[str | None, typer.Option("--ib", help="The IB's email or id.", autocompletion=completion.ibs)]
-StatusOption = Annotated[
-    str | None, typer.Option("--status", help="PENDING, HELD, PROCESSING or PAID.", parser=_status, metavar="STATUS")
 ]
 
 
@@ -113,6 +77,10 @@ def run(
     chosen = months.parse(month) if month else months.last_full(zone)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         result = service.run(session, chosen)
+    if result.closed is not None:
+        if not quiet:
+            _say_closed(result.closed)
+        return
     if not quiet:
         _show_run(result, session.written, Format(form))
     if result.drifted:
@@ -122,6 +90,13 @@ def run(
         )
     if not quiet and chosen == months.current(zone):
         output.note(f"{chosen} is not over yet in {zone.key}: run it again when it is")
+
+
+def _say_closed(closed: ClosedMonth) -> None:
+    output.note(
+        f"{closed.id} was closed on {closed.closed_at:%Y-%m-%d} by {closed.closed_by} and stays as it is; "
+        f"`ibctl commissions drift {closed.id}` shows what it would be today"
+    )
 
 
 def _show_run(result: service.RunResult, written: db.Written, form: Format) -> None:
@@ -199,73 +174,20 @@ def show(
     with db.reading() as session:
         user = users.find(session, ib)
         commission = explaining.find(session, user, months.parse(month))
-        snapshot = explaining.current_snapshot(session, commission.id)
+        snapshot = snapshots.current(session, commission.id)
         row = service.as_row(commission, user.email) | {
-            "plan": snapshot.plan["name"] if snapshot else None,
+            "plan": snapshot.terms.label if snapshot else None,
+            "payableFrom": snapshot.payable_from if snapshot else None,
             "changeSetId": snapshot.change_set_id if snapshot else None,
             "digest": snapshot.digest if snapshot else None,
+            **{name: snapshot.figures[name] if snapshot else None for name in rules.BALANCE},
         }
-    columns = [*COLUMNS, Column("plan"), Column("changeSetId"), Column("digest")]
+    columns = [
+        *COLUMNS,
+        *BALANCE,
+        Column("plan"),
+        Column("payableFrom", "date"),
+        Column("changeSetId"),
+        Column("digest"),
+    ]
     output.show_record(row, columns, Listing(form))
-
-
-@app.command()
-def explain(
-    ib: IbArgument,
-    month: MonthArgument,
-    form: output.SummaryFormatOption = "table",
-    to_file: output.OutputOption = None,
-    columns: output.ColumnsOption = None,
-) -> None:
-    """Derive a commission from its single leads and spend days; the lines add up to the cent.
-
-    Example: ibctl commissions explain ib@x.y 2025-10
-    """
-    with db.reading() as session:
-        user = users.find(session, ib)
-        found = explaining.explain(session, user, months.parse(month))
-    if form == "table" and to_file is None and columns is None:
-        _show_derivation(found)
-    else:
-        lines = [asdict(line) for line in (*found.payout, *found.spend)]
-        output.show(lines, LINE_COLUMNS, Listing(Format(form), to_file, columns))
-    _warn_of_differences(found)
-
-
-def _show_derivation(found: explaining.Explanation) -> None:
-    row, inputs = found.commission, found.inputs
-    captured = sum(lead["capturedAt"] is not None for lead in inputs["leads"])
-    output.say(f"{found.email}  {row.year}-{row.month:02d}  {row.payment_status}")
-    output.say(f"month     {inputs['from']} to {inputs['to']}, cut in {inputs['zone']}")
-    output.say(f"plan      {found.plan['name']}, version {found.plan['version']}, rate {found.plan['rate']}")
-    output.say(f"leads     {captured:,} captured in the month (totalLeads), {row.qualified_leads:,} qualified in it")
-    base = inputs["baseCurrency"]
-    output.show(_payout_rows(found.payout), PAYOUT_COLUMNS, Listing(), title=f"Payout: Σ CPA × rate, in {base}")
-    output.show(_spend_rows(found.spend), SPEND_COLUMNS, Listing(), title=f"Ad spend: Σ amount × rate, in {base}")
-
-
-def _payout_rows(lines: Iterable[rules.Line]) -> list[dict[str, Any]]:
-    return [
-        {"lead": line.label, "qualifiedAt": (line.date or "")[:16].replace("T", " "), "cpaEarned": _blank(line.amount),
-         "rate": _blank(line.rate), "value": line.value}
-        for line in lines
-    ]  # fmt: skip
-
-
-def _spend_rows(lines: Iterable[rules.Line]) -> list[dict[str, Any]]:
-    return [
-        {"account": line.label, "date": line.date or "", "dailySpend": _blank(line.amount),
-         "currency": line.currency or "", "rate": _blank(line.rate), "value": line.value}
-        for line in lines
-    ]  # fmt: skip
-
-
-def _blank(value: Any) -> Any:
-    return "" if value is None else value
-
-
-def _warn_of_differences(found: explaining.Explanation) -> None:
-    if found.snapshot is None:
-        output.warn("this row was not made by ibctl: derived from the data of today")
-    for name, stored, derived in found.differences:
-        output.warn(f"{name} is stored as {money.show(stored)}, but derives to {money.show(derived)}")

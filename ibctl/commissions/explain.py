@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
 from ibctl import money
-from ibctl.commissions import rules, service, sql
+from ibctl.commissions import draft_sql, plan_rules, rules, service, snapshots
+from ibctl.commissions.rules import Inputs, Line
+from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError, RequestError
-from ibctl.models.commissions import CommissionSnapshot, CommissionState
 from ibctl.models.platform import IbCommission, User
 from ibctl.months import Month
+
+_DRAFT = draft_sql.statement(draft_sql.IN_FORCE)
 
 
 @dataclass(frozen=True)
 class Explanation:
     """The derivation of one commission.
 
-    `payout` and `spend` are lines that add up to totalPayout and totalAdSpend; `differences` are the figures that the
-    stored row shows otherwise: (name, stored, derived).
+    `payout` and `spend` are trees whose lines add up to totalPayout and totalAdSpend; `differences` are the figures
+    that the stored row shows otherwise: (name, stored, derived).
     """
 
     commission: IbCommission
     email: str
-    plan: Mapping[str, Any]
-    inputs: Mapping[str, Any]
-    payout: list[rules.Line]
-    spend: list[rules.Line]
-    # None: the row was made by something else than ibctl, and the derivation is from the data of today.
-    snapshot: CommissionSnapshot | None
+    snapshot: Snapshot
+    payout: Line
+    spend: Line
     differences: list[tuple[str, Decimal, Decimal]]
+
+    @property
+    def kept(self) -> bool:
+        """Whether a run kept what it is derived from; else it is derived from the data of today."""
+        return self.snapshot.digest is not None
 
 
 def find(session: Session, ib: User, month: Month) -> IbCommission:
@@ -46,7 +50,7 @@ def find(session: Session, ib: User, month: Month) -> IbCommission:
     ).first()
     if found is not None:
         return found
-    if _draft(session, ib, month) is None:
+    if draft(session, ib, month) is None:
         raise NotFoundError(
             f"{ib.email} has no commission for {month}, and none is due: neither a lead nor ad spend falls in it"
         )
@@ -59,53 +63,59 @@ def explain(session: Session, ib: User, month: Month) -> Explanation:
     Raises NotFoundError when there is no such row.
     """
     commission = find(session, ib, month)
-    snapshot = current_snapshot(session, commission.id)
-    plan, inputs = (snapshot.plan, snapshot.inputs) if snapshot is not None else _live(session, ib, month)
-    derived = rules.figures(plan, inputs)
+    snapshot = snapshots.current(session, commission.id) or _live(session, ib, month)
+    payout, spend = rules.payout(snapshot.terms, snapshot.inputs), rules.spend(snapshot.inputs)
+    names = _names(session, rules.flat(payout))
     return Explanation(
         commission=commission,
         email=ib.email,
-        plan=plan,
-        inputs=inputs,
-        payout=_named(session, rules.payout_lines(plan, inputs)),
-        spend=rules.spend_lines(inputs),
         snapshot=snapshot,
-        differences=_differences(commission, derived),
+        payout=_named(payout, names),
+        spend=spend,
+        differences=_differences(commission, rules.figures(snapshot.terms, snapshot.inputs)),
     )
 
 
-def current_snapshot(session: Session, commission_id: str) -> CommissionSnapshot | None:
-    """Return the snapshot that stands behind a commission now, or None when ibctl did not make it."""
-    state = session.get(CommissionState, commission_id)
-    return session.get(CommissionSnapshot, state.snapshot_id) if state else None
+def draft(session: Session, ib: User, month: Month) -> sa.RowMapping | None:
+    """Return what a run would make of an IB's month today, as a row of the draft; None: it would make no row."""
+    return session.execute(_DRAFT, service.draft_parameters(month, ib=ib.id)).mappings().first()
 
 
-def _draft(session: Session, ib: User, month: Month) -> Any:
-    return session.execute(sql.SELECT_DRAFT, service.draft_parameters(month, ib=ib.id)).mappings().first()
-
-
-def _live(session: Session, ib: User, month: Month) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    plan = {**rules.DEFAULT_PLAN, "rate": str(rules.DEFAULT_RATE)}
-    draft = _draft(session, ib, month)
-    if draft is None:
-        return plan, service.empty_inputs(month)
-    if draft["bad_leads"] or draft["bad_days"] or draft["unrated"]:
+def _live(session: Session, ib: User, month: Month) -> Snapshot:
+    found = draft(session, ib, month)
+    if found is None:
+        return _nothing(month)
+    if found["bad_leads"] or found["bad_days"] or found["unrated"] or found["unplanned"]:
         raise RequestError(
-            f"{month} of {ib.email} was not made by ibctl and cannot be derived from the data of today: an amount or "
-            f"an exchange rate is missing; `ibctl commissions run --month {month} --dry-run` names it"
+            f"{month} of {ib.email} was not made by ibctl and cannot be derived from the data of today: an amount, an "
+            f"exchange rate or a plan is missing; `ibctl commissions run --month {month} --dry-run` names it"
         )
-    return plan, draft["inputs"]
+    return replace(snapshots.snapshot(found), digest=None)
 
 
-def _named(session: Session, lines: list[rules.Line]) -> list[rules.Line]:
-    """Put the leads' emails where the snapshot, which keeps no personal data, has ids."""
-    wanted = [line.id for line in lines if line.id]
+def _nothing(month: Month) -> Snapshot:
+    """Return what an IB is calculated from that has nothing in a month."""
+    parameters = service.draft_parameters(month)
+    inputs = Inputs(
+        base=parameters["base"], zone=parameters["zone"], start=parameters["from"], end=parameters["to"]
+    )  # fmt: skip
+    terms = plan_rules.DEFAULT_TERMS
+    figures = {name: Decimal(value) for name, value in rules.figures(terms, inputs).items()}
+    return Snapshot(terms, "", inputs, figures, None)
+
+
+def _names(session: Session, lines: Iterable[Line]) -> Mapping[str, str]:
+    """Return what people call the leads that lines are about: a snapshot keeps no personal data."""
+    wanted = [line.id for line in lines if line.part == "lead" and line.id]
     query = sa.text('SELECT id, coalesce(email, phone, "trackingToken", id) FROM "Lead" WHERE id = ANY(:ids)')
-    names = {row[0]: row[1] for row in session.execute(query, {"ids": wanted})}
-    return [replace(line, label=names.get(line.id or "", line.label)) for line in lines]
+    return {row[0]: row[1] for row in session.execute(query, {"ids": wanted})}
+
+
+def _named(line: Line, names: Mapping[str, str]) -> Line:
+    return replace(line, label=names.get(line.id or "", line.label), lines=[_named(one, names) for one in line.lines])
 
 
 def _differences(commission: IbCommission, derived: Mapping[str, Decimal | int]) -> list[tuple[str, Decimal, Decimal]]:
     stored = service.as_row(commission, "")
-    pairs = ((name, money.from_float(float(stored[name])), Decimal(derived[name])) for name in rules.FIGURES)
-    return [pair for pair in pairs if pair[1] != pair[2]]
+    exact = {name: money.from_float(float(stored[name])) for name in rules.FIGURES}
+    return rules.differing(exact, derived, rules.FIGURES)

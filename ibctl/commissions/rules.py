@@ -1,98 +1,308 @@
-"""The arithmetic of a commission, from plain values; exact until the cents at the end.
+"""The arithmetic of a commission, from plain values: exact decimals until the cents at the end.
 
     totalAdSpend      Σ amount × rate of the day, over the month's spend days
     totalLeads        leads captured in the month
     qualifiedLeads    leads qualified in the month
     totalCpaEarned    Σ CPA of those qualified leads
-    commissionAmount  totalCpaEarned × commissionRate
-    totalPayout       commissionAmount + bonusAmount, at least 0
+    commissionRate    the rate of the tier reached; of a marginal plan commission ÷ CPA, to six places
+    commissionAmount  totalCpaEarned × rate, or each tier's part of it × that tier's rate
+    bonusAmount       by the bonus tier that totalAdSpend reaches
+    balance           commission + bonus + adjustments + what was carried in
+    totalPayout       the balance, or 0 where it is negative or below the plan's minimum
+    carriedOut        the balance that is not paid; `writtenOff` what a plan with `negative = "reset"` forgives
+    rounding          the balance less its parts in cents: it is rounded once, from the exact sum
 
-`sql.py` computes the same figures over all IBs at once; this module derives one of them line by line.
+Every figure follows from exact sums, none from a rounded one; rounding is half up. `draft_sql.py` calculates the same
+for all IBs at once, in another way: a run compares the two before it writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Context, Decimal, localcontext
+from operator import mul
 from typing import Any
 
 from ibctl import money
-
-# In force for everybody while no plan is configured.
-DEFAULT_RATE = Decimal("0.30")
-DEFAULT_PLAN: Mapping[str, Any] = {"name": "default", "version": 1, "rate": DEFAULT_RATE, "bonus": None}
+from ibctl.commissions import plan_rules
+from ibctl.commissions.plan_rules import Terms
 
 OPEN = ("PENDING", "HELD")
 SEALED = ("PROCESSING", "PAID")
 STATUSES = (*OPEN, *SEALED)
+# The columns of "IbCommission", and what a snapshot says besides.
 FIGURES = (
     "totalAdSpend", "totalLeads", "qualifiedLeads", "totalCpaEarned", "commissionRate", "commissionAmount",
     "bonusAmount", "totalPayout",
 )  # fmt: skip
+BALANCE = ("adjustments", "carriedIn", "rounding", "balance", "carriedOut", "writtenOff")
+RATE = Decimal("0.000001")
+ZERO = Decimal("0.00")
+# Stored amounts have 15 digits and rates up to 24; no sum of products comes near a hundred.
+_EXACT = Context(prec=100)
+
+
+@dataclass(frozen=True)
+class Account:
+    """An ad account that spent: its row's id, Facebook's own id for it, the currency."""
+
+    id: str
+    account: str
+    currency: str
+
+
+@dataclass(frozen=True)
+class Booked:
+    """An adjustment that counts in the month, `Adjustment` in the models."""
+
+    id: str
+    kind: str
+    amount: Decimal
+    reason: str
+    lead_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an IB's month was calculated from, column by column as a snapshot keeps it; moments are naive UTC.
+
+    Of lead n: `lead_ids[n]`, when it was `captured` and `qualified` if that fell into the month, and its CPA in the
+    base currency if it qualified in it. Of spend day n: `day_accounts[n]` counts `accounts` from 1, `amounts[n]` is in
+    the account's currency, `rates[n]` what one unit of it was worth.
+    """
+
+    base: str = ""
+    zone: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+    lead_ids: Sequence[str] = ()
+    captured: Sequence[datetime | None] = ()
+    qualified: Sequence[datetime | None] = ()
+    cpas: Sequence[Decimal | None] = ()
+    accounts: Sequence[Account] = ()
+    day_ids: Sequence[str] = ()
+    day_accounts: Sequence[int] = ()
+    dates: Sequence[Any] = ()
+    amounts: Sequence[Decimal] = ()
+    rates: Sequence[Decimal] = ()
+    rate_ids: Sequence[str | None] = ()
+    adjustments: Sequence[Booked] = ()
+
+    @property
+    def earning(self) -> list[tuple[datetime, str, Decimal]]:
+        """The leads that qualified in the month, in the order in which they did: when, id, CPA."""
+        rows = zip(self.qualified, self.lead_ids, self.cpas, strict=True)
+        return sorted((at, lead, cpa) for at, lead, cpa in rows if at is not None and cpa is not None)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of an explanation. The `value`s of the lines of a part add up to the line that closes it."""
+    """One line of a derivation. The `value`s of its `lines` add up to its own."""
 
-    part: str  # "lead", "commission", "payout", "spend"
+    part: str  # lead, bonus, adjustment, carry, commission, rounding, balance, payout, spend
     label: str
     id: str | None = None
     date: str | None = None
     amount: Decimal | None = None
     currency: str | None = None
     rate: Decimal | None = None
-    value: Decimal | None = None
-    # A line that closes a part: the sum of those before it.
-    total: bool = False
+    value: Decimal = ZERO
+    lines: Sequence[Line] = field(default=())
+
+    @property
+    def total(self) -> bool:
+        """Whether it closes a part."""
+        return self.part in ("commission", "balance", "payout") or self.label in ("bonusAmount", "totalAdSpend")
 
 
-def payout_lines(plan: Mapping[str, Any], inputs: Mapping[str, Any]) -> list[Line]:
-    """Derive totalPayout from the single qualified leads; the lines add up to it exactly, a rounding line included."""
-    rate = Decimal(plan["rate"])
-    lines = [
-        Line("lead", lead["id"], lead["id"], lead["qualifiedAt"], Decimal(lead["cpa"]), inputs["baseCurrency"], rate,
-             Decimal(lead["cpa"]) * rate)
-        for lead in inputs["leads"] if lead["qualifiedAt"] is not None
-    ]  # fmt: skip
-    exact = sum((line.value or Decimal(0) for line in lines), Decimal(0))
-    commission = money.to_cents(exact)
-    if commission != exact:
-        lines.append(Line("lead", "rounding, half up", value=commission - exact))
-    lines.append(Line("commission", "commissionAmount", value=commission, total=True))
-    lines.append(Line("commission", "bonusAmount (no bonus)", value=Decimal("0.00")))
-    lines.append(Line("payout", "totalPayout", value=max(commission, Decimal("0.00")), total=True))
-    return lines
+def flat(line: Line) -> Iterator[Line]:
+    """Yield a line after all those that it is made of."""
+    for part in line.lines:
+        yield from flat(part)
+    yield line
 
 
-def spend_lines(inputs: Mapping[str, Any]) -> list[Line]:
-    """Derive totalAdSpend from the single spend days; the lines add up to it exactly, a rounding line included."""
-    lines = [
-        Line("spend", day["account"], day["id"], day["date"], Decimal(day["amount"]), day["currency"],
-             Decimal(day["rate"]), Decimal(day["amount"]) * Decimal(day["rate"]))
-        for day in inputs["spend"]
-    ]  # fmt: skip
-    exact = sum((line.value or Decimal(0) for line in lines), Decimal(0))
-    total = money.to_cents(exact)
-    if total != exact:
-        lines.append(Line("spend", "rounding, half up", value=total - exact))
-    lines.append(Line("spend", "totalAdSpend", value=total, total=True))
-    return lines
+# -------------------------------------------------------------------------------------------------------------- figures
 
 
-def figures(plan: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Decimal | int]:
-    """Calculate the figures of "IbCommission" from a snapshot's plan and inputs, independently of the SQL."""
-    qualified = [lead for lead in inputs["leads"] if lead["qualifiedAt"] is not None]
-    cpa = sum((Decimal(lead["cpa"]) for lead in qualified), Decimal(0))
-    commission = money.to_cents(cpa * Decimal(plan["rate"]))
+def figures(terms: Terms, inputs: Inputs) -> dict[str, Decimal | int]:
+    """Calculate the figures of "IbCommission", and those of the balance, from plan and inputs."""
+    with localcontext(_EXACT):
+        leads = inputs.earning
+        cpa = sum((cpa for _, _, cpa in leads), Decimal(0))
+        commission = sum((part * rate for part, rate in _portions(terms, [lead[2] for lead in leads])), Decimal(0))
+        spend = sum(map(mul, inputs.amounts, inputs.rates), Decimal(0))
+        bonus = _bonus(terms, spend)
+        booked = sum((one.amount for one in inputs.adjustments if one.kind != "carry"), Decimal(0))
+        carried = sum((one.amount for one in inputs.adjustments if one.kind == "carry"), Decimal(0))
+        return {
+            "totalAdSpend": money.to_cents(spend),
+            "totalLeads": len(inputs.captured) - list(inputs.captured).count(None),
+            "qualifiedLeads": len(leads),
+            "totalCpaEarned": money.to_cents(cpa),
+            "commissionRate": _rate(terms, len(leads), cpa, commission),
+            **_settled(terms, commission, bonus, booked, carried),
+        }
+
+
+def _portions(terms: Terms, cpas: Sequence[Decimal]) -> Iterator[tuple[Decimal, Decimal]]:
+    """Yield each lead's CPA, in the order of qualification, with its rate; one that lies across tiers in parts."""
+    for _, part, rate in _shares(terms, cpas):
+        yield part, rate
+
+
+def _shares(terms: Terms, cpas: Sequence[Decimal]) -> Iterator[tuple[int, Decimal, Decimal]]:
+    """Yield (index of the lead, part of its CPA, rate)."""
+    if terms.method == "whole":
+        measure = Decimal(len(cpas)) if terms.by == "qualified-leads" else sum(cpas, Decimal(0))
+        rate = plan_rules.reached(terms.tiers, measure).rate
+        yield from ((number, cpa, rate) for number, cpa in enumerate(cpas))
+    elif terms.by == "qualified-leads":
+        for number, cpa in enumerate(cpas):
+            yield number, cpa, plan_rules.reached(terms.tiers, Decimal(number + 1)).rate
+    else:
+        yield from _across(terms, cpas)
+
+
+def _across(terms: Terms, cpas: Sequence[Decimal]) -> Iterator[tuple[int, Decimal, Decimal]]:
+    """Lay the leads' CPA end to end, and cut it where a tier begins."""
+    limits = [tier.since for tier in terms.tiers[1:]]
+    laid, tier = Decimal(0), 0
+    for number, cpa in enumerate(cpas):
+        rest = cpa
+        while tier < len(limits) and laid + rest > limits[tier]:
+            part = limits[tier] - laid
+            if part:
+                yield number, part, terms.tiers[tier].rate
+            laid, rest, tier = limits[tier], rest - part, tier + 1
+        yield number, rest, terms.tiers[tier].rate
+        laid += rest
+
+
+def _rate(terms: Terms, qualified: int, cpa: Decimal, commission: Decimal) -> Decimal:
+    if terms.method == "marginal" and cpa:
+        # Half up, and exact: the quotient may have no end.
+        return Decimal((commission * 2 / RATE + cpa) // (cpa * 2)) * RATE
+    return plan_rules.reached(terms.tiers, Decimal(qualified) if terms.by == "qualified-leads" else cpa).rate
+
+
+def _bonus(terms: Terms, spend: Decimal) -> Decimal:
+    tier = plan_rules.bonus_reached(terms.bonus, spend)
+    if tier is None:
+        return Decimal(0)
+    return tier.fixed if tier.fixed is not None else spend * (tier.percent or Decimal(0)) / 100
+
+
+def _settled(
+    terms: Terms, commission: Decimal, bonus: Decimal, booked: Decimal, carried: Decimal
+) -> dict[str, Decimal | int]:
+    """Decide what of the balance is paid, carried on or written off."""
+    balance = money.to_cents(commission + bonus + booked + carried)
+    parts = money.to_cents(commission) + money.to_cents(bonus) + booked + carried
+    paid = balance if balance > 0 and balance >= terms.minimum else ZERO
+    forgiven = -balance if balance < 0 and terms.negative == "reset" else ZERO
     return {
-        "totalAdSpend": spend_lines(inputs)[-1].value or Decimal(0),
-        "totalLeads": sum(lead["capturedAt"] is not None for lead in inputs["leads"]),
-        "qualifiedLeads": len(qualified),
-        "totalCpaEarned": money.to_cents(cpa),
-        "commissionRate": Decimal(plan["rate"]),
-        "commissionAmount": commission,
-        "bonusAmount": Decimal("0.00"),
-        "totalPayout": max(commission, Decimal("0.00")),
+        "commissionAmount": money.to_cents(commission),
+        "bonusAmount": money.to_cents(bonus),
+        "totalPayout": paid,
+        "adjustments": money.to_cents(booked),
+        "carriedIn": money.to_cents(carried),
+        "rounding": money.to_cents(balance - parts),
+        "balance": balance,
+        "carriedOut": balance - paid + forgiven,
+        "writtenOff": forgiven,
     }
+
+
+def differing(
+    left: Mapping[str, Any], right: Mapping[str, Any], names: Sequence[str] = (*FIGURES, *BALANCE)
+) -> list[tuple[str, Decimal, Decimal]]:
+    """Return the figures that two calculations see otherwise: (name, left, right)."""
+    pairs = ((name, Decimal(left[name]), Decimal(right[name])) for name in names)
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+# ----------------------------------------------------------------------------------------------------------- derivation
+
+
+def payout(terms: Terms, inputs: Inputs) -> Line:
+    """Derive totalPayout as a tree, down to the single leads and adjustments."""
+    with localcontext(_EXACT):
+        found = figures(terms, inputs)
+        parts = [
+            _commission(terms, inputs, Decimal(found["commissionAmount"])),
+            _bonus_line(terms, inputs, Decimal(found["bonusAmount"])),
+            *(_booked_line(one, inputs.base) for one in inputs.adjustments),
+        ]
+        if found["rounding"]:
+            parts.append(Line("rounding", "rounding of the sum, half up", value=Decimal(found["rounding"])))
+        balance = Line("balance", "balance", value=Decimal(found["balance"]), lines=tuple(parts))
+        return Line(
+            "payout", "totalPayout", value=Decimal(found["totalPayout"]), lines=(balance, *_unpaid(terms, found))
+        )
+
+
+def _commission(terms: Terms, inputs: Inputs, amount: Decimal) -> Line:
+    leads = inputs.earning
+    shares = _shares(terms, [lead[2] for lead in leads])
+    lines = [
+        Line("lead", leads[number][1], leads[number][1], _moment(leads[number][0]), part, inputs.base, rate,
+             part * rate)
+        for number, part, rate in shares
+    ]  # fmt: skip
+    return Line("commission", "commissionAmount", value=amount, lines=tuple(_closed("lead", lines, amount)))
+
+
+def _closed(part: str, lines: list[Line], amount: Decimal) -> list[Line]:
+    """Close lines with the rounding that takes them to `amount`, where there is any."""
+    rounding = amount - sum((line.value for line in lines), Decimal(0))
+    return [*lines, Line(part, "rounding, half up", value=rounding)] if rounding else lines
+
+
+def _bonus_line(terms: Terms, inputs: Inputs, amount: Decimal) -> Line:
+    spend = sum(map(mul, inputs.amounts, inputs.rates), Decimal(0))
+    tier = plan_rules.bonus_reached(terms.bonus, spend)
+    if tier is None:
+        return Line("bonus", "bonusAmount", value=amount)
+    label = f"spend from {money.show(tier.since)} on"
+    if tier.fixed is not None:
+        lines = [Line("bonus", label, value=tier.fixed)]
+    else:
+        rate = (tier.percent or Decimal(0)) / 100
+        lines = [Line("bonus", label, amount=spend, currency=inputs.base, rate=rate, value=spend * rate)]
+    return Line("bonus", "bonusAmount", value=amount, lines=tuple(_closed("bonus", lines, amount)))
+
+
+def _booked_line(one: Booked, base: str) -> Line:
+    part = "carry" if one.kind == "carry" else "adjustment"
+    return Line(part, f"{one.kind}: {one.reason}", one.id, currency=base, value=one.amount)
+
+
+def _unpaid(terms: Terms, found: Mapping[str, Decimal | int]) -> Iterator[Line]:
+    carried, forgiven = Decimal(found["carriedOut"]), Decimal(found["writtenOff"])
+    if carried > 0:
+        yield Line("carry", f"below the minimum of {money.show(terms.minimum)}: carried on", value=-carried)
+    if carried < 0:
+        yield Line("carry", "negative: carried on", value=-carried)
+    if forgiven:
+        yield Line("carry", "negative: written off", value=forgiven)
+
+
+def spend(inputs: Inputs) -> Line:
+    """Derive totalAdSpend as a tree, down to the single days."""
+    with localcontext(_EXACT):
+        lines = [
+            Line("spend", account.account, day, str(date), amount, account.currency, rate, amount * rate)
+            for day, account, date, amount, rate in zip(
+                inputs.day_ids, (inputs.accounts[n - 1] for n in inputs.day_accounts), inputs.dates, inputs.amounts,
+                inputs.rates, strict=True,
+            )
+        ]  # fmt: skip
+        total = money.to_cents(sum((line.value for line in lines), Decimal(0)))
+        return Line("spend", "totalAdSpend", value=total, lines=tuple(_closed("spend", lines, total)))
+
+
+def _moment(value: datetime) -> str:
+    return value.isoformat(timespec="milliseconds") + "Z"

@@ -1,4 +1,4 @@
-"""Runs a month and reads what is stored. The figures are made in `sql.py`; `explain.py` takes one apart."""
+"""Runs a month and reads what is stored. The figures are made in `draft_sql.py`; `explain.py` takes one apart."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config, db, ids, months, output
-from ibctl.commissions import rules, sql
+from ibctl import clock, config, db, ids, months
+from ibctl.commissions import plan_rules, rules, snapshots, sql
 from ibctl.errors import RequestError
+from ibctl.models.commissions import ClosedMonth
 from ibctl.models.platform import IbCommission, User
 from ibctl.months import Month
+
+# Held by everything that calculates months or changes what they are calculated by.
+LOCK = "commissions run"
 
 
 @dataclass(frozen=True)
@@ -23,32 +27,45 @@ class RunResult:
     """How a month stands after a run; money in the base currency."""
 
     month: Month
-    created: int
-    updated: int
-    unchanged: int
-    removed: int
-    held: int
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    held: int = 0
     # PROCESSING and PAID rows, left as they are; `drifted` of them would have other figures today.
-    sealed: int
-    drifted: int
-    total_payout: Decimal
+    sealed: int = 0
+    drifted: int = 0
+    total_payout: Decimal = Decimal(0)
+    # What closing the month would carry on: balances below the minimum, and negative ones.
+    carried: Decimal = Decimal(0)
+    # The last month before whose balances still wait to be carried on, because it is not closed: month, rows, sum.
+    waiting: tuple[str, int, Decimal] | None = None
+    # The month is closed, and nothing was calculated.
+    closed: ClosedMonth | None = None
 
 
-def run(session: db.Transaction, month: Month) -> RunResult:
-    """Calculate a month for all IBs and store it, with a snapshot behind each open row.
+def run(session: db.Transaction, month: Month, *, ib: str | None = None) -> RunResult:
+    """Calculate a month for all IBs, or for the user id `ib`, and store it, with a snapshot behind each open row.
 
-    A second run at the same time waits for the first. Rows whose figures and inputs have not changed are not written.
-    Raises RequestError when the month has not begun, when a rate is missing, or when an amount in the month is no
-    amount; nothing is written then.
+    A second run at the same time waits for the first. Rows whose figures and inputs have not changed are not written;
+    what is written was calculated twice (`rules.py`). A closed month is left alone. Raises RequestError when the month
+    has not begun, when a rate is missing, when an amount in the month is no amount, or when the two calculations
+    disagree; nothing is written then.
     """
     _require_begun(month)
-    db.lock(session, "commissions run")
-    parameters = draft_parameters(month)
+    db.lock(session, LOCK)
+    closed = session.get(ClosedMonth, str(month))
+    if closed is not None:
+        return RunResult(month, closed=closed)
+    parameters = draft_parameters(month, ib=ib)
     session.execute(sql.PLAN_FOR_SETS)
     session.execute(sql.CREATE_DRAFT, parameters)
-    session.execute(sa.text("ANALYZE commission_draft"))
+    session.execute(sql.ANALYZE_DRAFT)
     _require_sound_inputs(session, month, parameters)
-    return _store(session, month, parameters)
+    _require_agreement(session, month, parameters)
+    result = _store(session, month, parameters)
+    session.execute(sql.DROP_DRAFT)
+    return result
 
 
 def _require_begun(month: Month) -> None:
@@ -58,7 +75,7 @@ def _require_begun(month: Month) -> None:
 
 
 def draft_parameters(month: Month, *, ib: str | None = None) -> dict[str, Any]:
-    """Return the parameters of `sql.DRAFT` for a month under the settings and the plan in force."""
+    """Return the parameters of a draft for a month under the settings."""
     settings = config.settings()
     start, end = month.bounds(settings.timezone)
     return {
@@ -70,21 +87,13 @@ def draft_parameters(month: Month, *, ib: str | None = None) -> dict[str, Any]:
         "next_day": month.next.first_day,
         "zone": settings.timezone.key,
         "base": settings.base_currency,
-        "plan": json.dumps({**rules.DEFAULT_PLAN, "rate": str(rules.DEFAULT_RATE)}),
-        "rate": rules.DEFAULT_RATE,
+        "default": json.dumps({**plan_rules.as_json(plan_rules.DEFAULT_TERMS), "text": ""}),
         "ib": ib,
     }
 
 
-def empty_inputs(month: Month) -> dict[str, Any]:
-    """Return the inputs of an IB that has nothing in a month, in the shape that `sql.DRAFT` gives them."""
-    parameters = draft_parameters(month)
-    bounds = {name: output.plain(parameters[name]) for name in ("from", "to")}
-    return {"zone": parameters["zone"], **bounds, "baseCurrency": parameters["base"], "leads": [], "spend": []}
-
-
 def _require_sound_inputs(session: Session, month: Month, parameters: Mapping[str, Any]) -> None:
-    bad_leads, bad_days, unrated = session.execute(sql.PROBLEMS).one()
+    bad_leads, bad_days, unrated, unplanned, foreign = session.execute(sql.PROBLEMS).one()
     if bad_leads:
         found = session.execute(sql.BAD_LEADS, parameters).all()
         raise RequestError(
@@ -107,15 +116,46 @@ def _require_sound_inputs(session: Session, month: Month, parameters: Mapping[st
             + (", …" if unrated > len(found) else "")
             + ". Import them with `ibctl commissions rates import`; nothing was written"
         )
+    if unplanned:
+        ibs = session.scalars(sql.UNPLANNED).all()
+        raise RequestError(
+            f"{unplanned} IB(s) are assigned to a plan of which no version is in force in {month}: {', '.join(ibs)}. "
+            "`ibctl commissions plans history IB` names it; nothing was written"
+        )
+    if foreign:
+        raise RequestError(
+            f"{foreign} adjustment(s) of {month} are in another currency than {parameters['base']}, and currencies are "
+            "never added: take them back with `ibctl undo`, or set IBCTL_BASE_CURRENCY as it was; nothing was written"
+        )
+
+
+def _require_agreement(session: Session, month: Month, parameters: Mapping[str, Any]) -> None:
+    """Calculate what is about to be written a second time, in Python, from the inputs; compare every figure."""
+    streamed = {"stream_results": True, "yield_per": 500}
+    with session.execute(sql.UNCHECKED, parameters, execution_options=streamed) as found:
+        for row in found.mappings():
+            _require_same(month, row)
+
+
+def _require_same(month: Month, row: sa.RowMapping) -> None:
+    second = rules.figures(plan_rules.from_json(row["plan"]), snapshots.inputs(row))
+    wrong = rules.differing(row["figures"], second)
+    if wrong:
+        told = ", ".join(f"{name} is {in_sql} in SQL and {in_python} in Python" for name, in_sql, in_python in wrong)
+        raise RequestError(
+            f"the two calculations of {month} for {row['email']} disagree: {told}. Nothing was written; "
+            "this is a fault of ibctl or of the database server, please report it"
+        )
 
 
 def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) -> RunResult:
     values = {**parameters, "now": clock.now(), "change_set": session.change_set_id}
     removed = session.execute(sql.REMOVE_PENDING, values).scalar_one()
-    created = _execute(session, sql.INSERT, {**values, "ids": _new_ids(session, sql.NEW_ROWS, values)})
-    updated = _execute(session, sql.UPDATE, values)
+    created = execute(session, sql.INSERT, {**values, "ids": _new_ids(session, sql.NEW_ROWS, values)})
+    updated = execute(session, sql.UPDATE, values)
     session.execute(sql.SNAPSHOT, {**values, "ids": _new_ids(session, sql.NEW_SNAPSHOTS, values)})
     summary = session.execute(sql.SUMMARY, values).one()
+    waiting = session.execute(sql.WAITING, values).first()
     return RunResult(
         month=month,
         created=created,
@@ -126,10 +166,13 @@ def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) ->
         sealed=summary.sealed,
         drifted=summary.drifted,
         total_payout=summary.payout,
+        carried=summary.carried,
+        waiting=(waiting[0], waiting[1], waiting[2]) if waiting else None,
     )
 
 
-def _execute(session: Session, statement: sa.TextClause, values: Mapping[str, Any]) -> int:
+def execute(session: Session, statement: sa.TextClause, values: Mapping[str, Any]) -> int:
+    """Execute a statement that writes; return how many rows it wrote."""
     result = session.execute(statement, values)
     return int(result.rowcount)  # type: ignore[attr-defined] # a CursorResult, which Session.execute does not say
 

@@ -1,124 +1,33 @@
-"""The month's commissions of all IBs, as SQL over sets.
-
-Each source is read once, in a MATERIALIZED step of its own: on a large database the planner otherwise finds plans that
-take five times as long. The whole draft is one statement, so it sees one state of the database.
-"""
+"""A run's statements: the draft kept, checked, and stored. `draft_sql.py` makes the draft."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-# A stored double as the decimal that it stands for (15 significant digits; `money.from_float` is the same in Python).
-# NaN, infinities and negative amounts become NULL, and are counted as `bad`: the run stops and names them.
-_AMOUNT = "CASE WHEN {0} >= 0 AND {0} < 'Infinity' THEN {0}::numeric END"
+from ibctl.commissions import draft_sql
 
-# The colons are escaped, or SQLAlchemy would take them for parameters.
-_ISO = r"""to_char({0}, 'YYYY-MM-DD"T"HH24\:MI\:SS.MS"Z"')"""
-
-# Parameters: year, month, from, to (naive UTC), first_day, next_day (dates), zone, base, plan (jsonb), rate (numeric),
-# ib (an id, or NULL for all).
-DRAFT = f"""
-WITH ib AS MATERIALIZED (
-  SELECT id FROM "User" WHERE role = 'IB' AND (CAST(:ib AS text) IS NULL OR id = :ib)
-), lead AS MATERIALIZED (
-  SELECT l.id, l."userId", {_AMOUNT.format('l."cpaEarned"')} AS cpa,
-    CASE WHEN l."leadCapturedAt" >= :from AND l."leadCapturedAt" < :to THEN l."leadCapturedAt" END AS captured,
-    CASE WHEN l."qualifiedAt" >= :from AND l."qualifiedAt" < :to THEN l."qualifiedAt" END AS qualified
-  FROM "Lead" l
-  WHERE (l."leadCapturedAt" >= :from AND l."leadCapturedAt" < :to)
-     OR (l."qualifiedAt" >= :from AND l."qualifiedAt" < :to)
-), transfer AS MATERIALIZED (
-  -- Who owned a lead from `since` until `effectiveAt`; after the last one its "userId" does. What took effect before
-  -- the month is of no account.
-  SELECT "leadId", "fromUserId", "effectiveAt",
-    lag("effectiveAt", 1, '-infinity') OVER (PARTITION BY "leadId" ORDER BY "effectiveAt", "createdAt", id) AS since
-  FROM ibctl.lead_transfer WHERE "effectiveAt" > :from
-), owned AS MATERIALIZED (
-  SELECT l.id, l.cpa, l.captured, l.qualified,
-    CASE WHEN c."leadId" IS NULL THEN l."userId" ELSE c."fromUserId" END AS capturer,
-    CASE WHEN q."leadId" IS NULL THEN l."userId" ELSE q."fromUserId" END AS qualifier
-  FROM lead l
-  LEFT JOIN transfer c ON c."leadId" = l.id AND l.captured >= c.since AND l.captured < c."effectiveAt"
-  LEFT JOIN transfer q ON q."leadId" = l.id AND l.qualified >= q.since AND l.qualified < q."effectiveAt"
-), share AS (
-  -- A lead counts for whoever owned it when it was captured, and for whoever did when it qualified: mostly the same.
-  SELECT capturer AS "userId", id, cpa, captured,
-    CASE WHEN qualifier IS NOT DISTINCT FROM capturer THEN qualified END AS qualified
-  FROM owned WHERE captured IS NOT NULL
-  UNION ALL
-  SELECT qualifier, id, cpa, NULL, qualified
-  FROM owned WHERE qualified IS NOT NULL AND (captured IS NULL OR qualifier IS DISTINCT FROM capturer)
-), leads AS MATERIALIZED (
-  SELECT l."userId", count(l.captured) AS captured, count(l.qualified) AS qualified,
-    coalesce(sum(l.cpa) FILTER (WHERE l.qualified IS NOT NULL), 0) AS cpa,
-    count(*) FILTER (WHERE l.qualified IS NOT NULL AND l.cpa IS NULL) AS bad,
-    jsonb_agg(jsonb_build_object(
-      'id', l.id, 'capturedAt', {_ISO.format("l.captured")}, 'qualifiedAt', {_ISO.format("l.qualified")},
-      'cpa', CASE WHEN l.qualified IS NOT NULL THEN l.cpa::text END) ORDER BY l.id) AS lines
-  FROM share l JOIN ib ON ib.id = l."userId" GROUP BY l."userId"
-), day AS MATERIALIZED (
-  SELECT s.id, s."userId", s.date, s."adAccountId", coalesce(a."adAccountId", a.id) AS account, a.currency,
-    {_AMOUNT.format('s."dailySpend"')} AS amount, r.id AS rate_id,
-    CASE WHEN upper(a.currency) = :base THEN 1 ELSE r.rate END AS rate
-  FROM "AdSpendHistory" s
-  JOIN ib ON ib.id = s."userId"
-  JOIN "FacebookAdAccount" a ON a.id = s."adAccountId"
-  LEFT JOIN ibctl.exchange_rate r
-    ON r.date = s.date AND r.currency = upper(a.currency) AND r."baseCurrency" = :base AND upper(a.currency) <> :base
-  WHERE s.date >= :first_day AND s.date < :next_day AND s."dailySpend" <> 0
-), spend AS MATERIALIZED (
-  SELECT "userId", coalesce(sum(amount * rate), 0) AS total, count(*) FILTER (WHERE amount IS NULL) AS bad,
-    count(*) FILTER (WHERE rate IS NULL) AS unrated,
-    jsonb_agg(jsonb_build_object(
-      'id', id, 'date', date, 'accountId', "adAccountId", 'account', account, 'amount', amount::text,
-      'currency', upper(currency), 'rate', rate::text, 'rateId', rate_id) ORDER BY date, id) AS lines
-  FROM day GROUP BY "userId"
-), held AS MATERIALIZED (
-  -- A HELD row stays although its IB has nothing in the month any more; it then holds zeros.
-  SELECT c."userId" FROM "IbCommission" c JOIN ib ON ib.id = c."userId"
-  WHERE c.year = :year AND c.month = :month AND c."paymentStatus" = 'HELD'
-), total AS (
-  SELECT "userId", coalesce(s.total, 0) AS spend, coalesce(l.captured, 0) AS captured,
-    coalesce(l.qualified, 0) AS qualified, coalesce(l.cpa, 0) AS cpa, coalesce(l.cpa, 0) * :rate AS commission,
-    coalesce(l.bad, 0) AS bad_leads, coalesce(s.bad, 0) AS bad_days, coalesce(s.unrated, 0) AS unrated,
-    coalesce(l.lines, '[]') AS lead_lines, coalesce(s.lines, '[]') AS spend_lines
-  FROM leads l FULL JOIN spend s USING ("userId") FULL JOIN held USING ("userId")
-), figured AS (
-  SELECT "userId", round(spend, 2) AS "totalAdSpend", captured AS "totalLeads", qualified AS "qualifiedLeads",
-    round(cpa, 2) AS "totalCpaEarned", CAST(:rate AS numeric) AS "commissionRate",
-    round(commission, 2) AS "commissionAmount", 0.00 AS "bonusAmount",
-    -- From the exact commission, not from the rounded one.
-    round(greatest(commission, 0), 2) AS "totalPayout", bad_leads, bad_days, unrated,
-    jsonb_build_object('zone', CAST(:zone AS text), 'from', {_ISO.format("CAST(:from AS timestamp)")},
-      'to', {_ISO.format("CAST(:to AS timestamp)")}, 'baseCurrency', CAST(:base AS text),
-      'leads', lead_lines, 'spend', spend_lines) AS inputs
-  FROM total
-), snapshot AS (
-  SELECT f.*, jsonb_build_object(
-    'totalAdSpend', "totalAdSpend"::text, 'totalLeads', "totalLeads", 'qualifiedLeads', "qualifiedLeads",
-    'totalCpaEarned', "totalCpaEarned"::text, 'commissionRate', "commissionRate"::text,
-    'commissionAmount', "commissionAmount"::text, 'bonusAmount', "bonusAmount"::text,
-    'totalPayout', "totalPayout"::text) AS figures
-  FROM figured f
-)
-SELECT s.*, encode(sha256(convert_to(concat(CAST(:plan AS jsonb), inputs, figures), 'UTF8')), 'hex') AS digest
-FROM snapshot s
-"""
-
-# The draft joined with what is stored. Figures are compared as the doubles that they are stored as.
-_DIFFERS = """(c."totalAdSpend", c."totalLeads", c."qualifiedLeads", c."totalCpaEarned", c."commissionRate",
+# Figures are compared as the doubles that they are stored as.
+DIFFERS = """(c."totalAdSpend", c."totalLeads", c."qualifiedLeads", c."totalCpaEarned", c."commissionRate",
   c."commissionAmount", c."bonusAmount", c."totalPayout") IS DISTINCT FROM
   (d."totalAdSpend"::float8, d."totalLeads"::int, d."qualifiedLeads"::int, d."totalCpaEarned"::float8,
    d."commissionRate"::float8, d."commissionAmount"::float8, d."bonusAmount"::float8, d."totalPayout"::float8)"""
+_OPEN = """c."paymentStatus" IN ('PENDING', 'HELD')"""
+_MINE = """(CAST(:ib AS text) IS NULL OR c."userId" = :ib)"""
 
 # All steps go over whole sets. Where the server has no statistics yet (a month that the same transaction wrote, a table
 # after a bulk load), it would take thousands of rows for a handful and loop: 11 s instead of 0.1 s for 10,000 IBs.
 PLAN_FOR_SETS = sa.text("SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true)")
-CREATE_DRAFT = sa.text(f"CREATE TEMP TABLE commission_draft ON COMMIT DROP AS {DRAFT}")
-SELECT_DRAFT = sa.text(DRAFT)
+CREATE_DRAFT = sa.text(f"CREATE TEMP TABLE commission_draft AS {draft_sql.draft(draft_sql.IN_FORCE)}")
+ANALYZE_DRAFT = sa.text("ANALYZE commission_draft")
+# Not left to the end of the transaction, which may hold another run.
+DROP_DRAFT = sa.text("DROP TABLE commission_draft")
 
 PROBLEMS = sa.text(
-    "SELECT coalesce(sum(bad_leads), 0), coalesce(sum(bad_days), 0), coalesce(sum(unrated), 0) FROM commission_draft"
+    """
+    SELECT coalesce(sum(bad_leads), 0), coalesce(sum(bad_days), 0), coalesce(sum(unrated), 0),
+      count(*) FILTER (WHERE unplanned), coalesce(sum(foreign_), 0)
+    FROM commission_draft
+    """
 )
 
 BAD_LEADS = sa.text(
@@ -156,6 +65,22 @@ UNRATED = sa.text(
     ORDER BY 2, 1 LIMIT 5
     """
 )
+UNPLANNED = sa.text(
+    """
+    SELECT u.email FROM commission_draft d JOIN "User" u ON u.id = d."userId" WHERE d.unplanned ORDER BY 1 LIMIT 5
+    """
+)
+
+# What a run would write: rows that are new, that have other figures, or another snapshot.
+UNCHECKED = sa.text(
+    f"""
+    SELECT d.*, u.email FROM commission_draft d JOIN "User" u ON u.id = d."userId"
+    LEFT JOIN "IbCommission" c ON c."userId" = d."userId" AND c.year = :year AND c.month = :month
+    LEFT JOIN ibctl.commission_state s ON s.id = c.id
+    LEFT JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+    WHERE c.id IS NULL OR {_OPEN} AND (n.digest IS DISTINCT FROM d.digest OR {DIFFERS})
+    """
+)
 
 # New rows need ids of the web application's kind: Python makes them, and a number joins them to the rows.
 NEW_ROWS = sa.text(
@@ -167,9 +92,13 @@ NEW_ROWS = sa.text(
 INSERT = sa.text(
     """
     INSERT INTO "IbCommission" (id, "userId", month, year, "totalAdSpend", "totalLeads", "qualifiedLeads",
-      "totalCpaEarned", "commissionRate", "commissionAmount", "bonusAmount", "totalPayout", "createdAt", "updatedAt")
+      "totalCpaEarned", "commissionRate", "commissionAmount", "bonusAmount", "totalPayout", "paymentStatus",
+      "createdAt", "updatedAt")
     SELECT i.id, d."userId", :month, :year, d."totalAdSpend", d."totalLeads", d."qualifiedLeads", d."totalCpaEarned",
-      d."commissionRate", d."commissionAmount", d."bonusAmount", d."totalPayout", :now, :now
+      d."commissionRate", d."commissionAmount", d."bonusAmount", d."totalPayout",
+      -- A month can be held before there is a row of it.
+      CASE WHEN d."userId" IN (SELECT h."userId" FROM ibctl.commission_hold h WHERE h.year = :year
+        AND h.month = :month AND h."releasedAt" IS NULL) THEN 'HELD' ELSE 'PENDING' END, :now, :now
     FROM (
       SELECT d.*, row_number() OVER (ORDER BY d."userId") AS number FROM commission_draft d
       LEFT JOIN "IbCommission" c ON c."userId" = d."userId" AND c.year = :year AND c.month = :month WHERE c.id IS NULL
@@ -185,29 +114,29 @@ UPDATE = sa.text(
       "commissionRate" = d."commissionRate", "commissionAmount" = d."commissionAmount",
       "bonusAmount" = d."bonusAmount", "totalPayout" = d."totalPayout", "updatedAt" = :now
     FROM commission_draft d
-    WHERE c."userId" = d."userId" AND c.year = :year AND c.month = :month
-      AND c."paymentStatus" IN ('PENDING', 'HELD') AND {_DIFFERS}
+    WHERE c."userId" = d."userId" AND c.year = :year AND c.month = :month AND {_OPEN} AND {DIFFERS}
     """
 )
 # A PENDING row of an IB that has nothing in the month any more: it would not be made today.
 REMOVE_PENDING = sa.text(
-    """
+    f"""
     WITH gone AS (
       DELETE FROM "IbCommission" c WHERE c.year = :year AND c.month = :month AND c."paymentStatus" = 'PENDING'
-        AND NOT EXISTS (SELECT 1 FROM commission_draft d WHERE d."userId" = c."userId") RETURNING c.id
+        AND {_MINE} AND NOT EXISTS (SELECT 1 FROM commission_draft d WHERE d."userId" = c."userId") RETURNING c.id
     ), unlinked AS (DELETE FROM ibctl.commission_state s USING gone WHERE s.id = gone.id)
     SELECT count(*) FROM gone
     """
 )
 
-_UNSNAPPED = """
+_UNSNAPPED = f"""
   FROM commission_draft d
-  JOIN "IbCommission" c ON c."userId" = d."userId" AND c.year = :year AND c.month = :month
-    AND c."paymentStatus" IN ('PENDING', 'HELD')
+  JOIN "IbCommission" c ON c."userId" = d."userId" AND c.year = :year AND c.month = :month AND {_OPEN}
   LEFT JOIN ibctl.commission_state s ON s.id = c.id
   LEFT JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
   WHERE n.digest IS DISTINCT FROM d.digest
 """
+_KEPT = """plan, inputs, "leadIds", "leadCaptured", "leadQualified", "leadCpas", "dayIds", "dayAccounts", "dayDates",
+        "dayAmounts", "dayRates", "dayRateIds", figures, "payableFrom", digest"""
 NEW_SNAPSHOTS = sa.text(f"SELECT count(*) {_UNSNAPPED}")
 SNAPSHOT = sa.text(
     f"""
@@ -215,8 +144,8 @@ SNAPSHOT = sa.text(
       SELECT c.id AS commission, d.*, row_number() OVER (ORDER BY d."userId") AS number {_UNSNAPPED}
     ), kept AS (
       INSERT INTO ibctl.commission_snapshot (id, "commissionId", "userId", year, month, "createdAt", "changeSetId",
-        plan, inputs, figures, digest)
-      SELECT i.id, commission, "userId", :year, :month, :now, :change_set, CAST(:plan AS jsonb), inputs, figures, digest
+        {_KEPT})
+      SELECT i.id, commission, "userId", :year, :month, :now, :change_set, {_KEPT}
       FROM numbered JOIN unnest(CAST(:ids AS text[])) WITH ORDINALITY AS i (id, number) USING (number)
       RETURNING id, "commissionId"
     )
@@ -227,13 +156,26 @@ SNAPSHOT = sa.text(
 
 SUMMARY = sa.text(
     f"""
-    SELECT count(*) FILTER (WHERE "paymentStatus" IN ('PENDING', 'HELD')) AS open,
+    SELECT count(*) FILTER (WHERE {_OPEN}) AS open,
       count(*) FILTER (WHERE "paymentStatus" = 'HELD') AS held,
-      count(*) FILTER (WHERE "paymentStatus" NOT IN ('PENDING', 'HELD')) AS sealed,
-      count(*) FILTER (WHERE "paymentStatus" NOT IN ('PENDING', 'HELD') AND
-        CASE WHEN d."userId" IS NULL THEN c."totalPayout" <> 0 ELSE {_DIFFERS} END) AS drifted,
-      coalesce(sum(c."totalPayout"::numeric) FILTER (WHERE "paymentStatus" IN ('PENDING', 'HELD')), 0) AS payout
+      count(*) FILTER (WHERE NOT {_OPEN}) AS sealed,
+      count(*) FILTER (WHERE NOT {_OPEN} AND
+        CASE WHEN d."userId" IS NULL THEN c."totalPayout" <> 0 ELSE {DIFFERS} END) AS drifted,
+      coalesce(sum(c."totalPayout"::numeric) FILTER (WHERE {_OPEN}), 0) AS payout,
+      coalesce(sum(d."carriedOut") FILTER (WHERE {_OPEN}), 0) AS carried
     FROM "IbCommission" c LEFT JOIN commission_draft d USING ("userId")
-    WHERE c.year = :year AND c.month = :month
+    WHERE c.year = :year AND c.month = :month AND {_MINE}
+    """
+)
+# The last month before this one that has balances to carry on and is not closed: they are not in this month yet.
+WAITING = sa.text(
+    f"""
+    SELECT to_char(make_date(c.year, c.month, 1), 'YYYY-MM') AS month, count(*) AS rows,
+      sum(CAST(n.figures->>'carriedOut' AS numeric)) AS sum
+    FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
+    JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+    WHERE (c.year, c.month) < (:year, :month) AND {_OPEN} AND CAST(n.figures->>'carriedOut' AS numeric) <> 0
+      AND NOT EXISTS (SELECT FROM ibctl.closed_month k WHERE k.year = c.year AND k.month = c.month)
+    GROUP BY 1 ORDER BY 1 DESC LIMIT 1
     """
 )

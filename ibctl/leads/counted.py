@@ -22,7 +22,7 @@ _COUNTED = sa.text(
       UNION SELECT "fromUserId" FROM ibctl.lead_transfer WHERE "leadId" = ANY(:ids)
       UNION SELECT "before"->>'userId' FROM ibctl.change WHERE "rowId" = ANY(:ids) AND "tableName" = 'Lead'
     ), sealed AS (
-      SELECT k."userId", k.year, k.month, k."paymentStatus", n.inputs
+      SELECT k."userId", k.year, k.month, k."paymentStatus", n."leadIds"
       FROM "IbCommission" k
       LEFT JOIN (ibctl.commission_state s JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId") ON s.id = k.id
       WHERE k."paymentStatus" IN ('PROCESSING', 'PAID') AND k."userId" IN (SELECT "userId" FROM owner)
@@ -36,11 +36,11 @@ _COUNTED = sa.text(
       ) former ON true
       WHERE l.id = ANY(:ids) AND fact.moment IS NOT NULL
     )
-    SELECT line->>'id' AS id, to_char(make_date(s.year, s.month, 1), 'YYYY-MM') AS month, s."paymentStatus" AS status
-    FROM sealed s CROSS JOIN LATERAL jsonb_array_elements(s.inputs->'leads') line WHERE line->>'id' = ANY(:ids)
+    SELECT line.id, to_char(make_date(s.year, s.month, 1), 'YYYY-MM') AS month, s."paymentStatus" AS status
+    FROM sealed s CROSS JOIN LATERAL unnest(s."leadIds") line (id) WHERE line.id = ANY(:ids)
     UNION
     SELECT e.id, to_char(make_date(s.year, s.month, 1), 'YYYY-MM'), s."paymentStatus"
-    FROM event e JOIN sealed s ON s.inputs IS NULL AND s."userId" = e."userId"
+    FROM event e JOIN sealed s ON s."leadIds" IS NULL AND s."userId" = e."userId"
       AND s.year = extract(year FROM e.there) AND s.month = extract(month FROM e.there)
     ORDER BY 1, 2
     """

@@ -3,9 +3,10 @@
 The money of an IB's month, all in the base currency and to the cent. These are the keys of a snapshot's `figures`, the
 first eight being the columns of "IbCommission":
 
-    commissionAmount + bonusAmount + adjustments + carriedIn = balance
+    commissionAmount + bonusAmount + adjustments + carriedIn + rounding = balance
     balance = totalPayout + carriedOut - writtenOff
 
+The balance is rounded once, from the exact sum: `rounding` is then -0.01, 0 or 0.01.
 `adjustments` and `carriedIn` are sums of `Adjustment` rows booked into the month. A balance below the plan's minimum
 pays 0 and is carried on in full (`carriedOut`); a negative one is carried on, or with `negative = "reset"` written
 off. What is carried on becomes an `Adjustment` of kind "carry" in a later month when the month is closed, not before.
@@ -20,8 +21,8 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, Numeric, Text, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, Numeric, SmallInteger, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlmodel import Field, SQLModel
 
 from ibctl import clock, ids
@@ -35,6 +36,10 @@ def _created() -> Any:
 
 def _id() -> Any:
     return Column("id", Text, primary_key=True)
+
+
+def _array(name: str, kind: Any) -> Any:
+    return Column(name, ARRAY(kind), nullable=False)
 
 
 def _text(name: str, *, nullable: bool = False) -> Any:
@@ -224,13 +229,30 @@ class CommissionSnapshot(SQLModel, table=True):
     month: int = Field(sa_column=Column("month", Integer, nullable=False))
     created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
     change_set_id: int = Field(sa_column=Column("changeSetId", BigInteger, nullable=False))
-    # {"name", "version", "rate", …}: the terms in full, so that a later change of plan changes nothing here.
+    # The terms in full and their `text`, so that a later change of plan changes nothing here.
     plan: dict[str, Any] = Field(sa_column=Column("plan", JSONB, nullable=False))
-    # {"zone", "from", "to", "baseCurrency", "leads": […], "spend": […]}
+    # {"zone", "from", "to", "baseCurrency", "accounts": [{"id", "account", "currency"}],
+    # "adjustments": [{"id", "kind", "amount", "leadId", "reason"}]}
     inputs: dict[str, Any] = Field(sa_column=Column("inputs", JSONB, nullable=False))
-    # The columns of "IbCommission", and the others that the module's docstring names.
+    # Of each lead that was captured or qualified in the month: its id, when (where that was in the month), its CPA
+    # (where it qualified in it). Arrays, because an object for each lead and day takes three times as long to write.
+    lead_ids: list[str] = Field(sa_column=_array("leadIds", Text))
+    lead_captured: list[dt.datetime | None] = Field(sa_column=_array("leadCaptured", TIMESTAMP(precision=3)))
+    lead_qualified: list[dt.datetime | None] = Field(sa_column=_array("leadQualified", TIMESTAMP(precision=3)))
+    lead_cpas: list[Decimal | None] = Field(sa_column=_array("leadCpas", Numeric))
+    # Of each spend day: its id, its account (counted from 1), the day, the amount, what one unit of the currency was
+    # worth, and the id of the exchange rate that says so (NULL in the base currency).
+    day_ids: list[str] = Field(sa_column=_array("dayIds", Text))
+    day_accounts: list[int] = Field(sa_column=_array("dayAccounts", SmallInteger))
+    day_dates: list[dt.date] = Field(sa_column=_array("dayDates", Date))
+    day_amounts: list[Decimal] = Field(sa_column=_array("dayAmounts", Numeric))
+    day_rates: list[Decimal] = Field(sa_column=_array("dayRates", Numeric))
+    day_rate_ids: list[str | None] = Field(sa_column=_array("dayRateIds", Text))
+    # {"totalPayout": "303.71", …}: the columns of "IbCommission", and the others that the module's docstring names.
     figures: dict[str, Any] = Field(sa_column=Column("figures", JSONB, nullable=False))
-    # SHA-256 in hex over plan, inputs and figures as jsonb text: equal digests, equal calculation.
+    # The first day on which it can be paid out.
+    payable_from: dt.date = Field(sa_column=Column("payableFrom", Date, nullable=False))
+    # SHA-256 in hex over all of these as text: equal digests, equal calculation.
     digest: str = Field(sa_column=Column("digest", Text, nullable=False))
 
 

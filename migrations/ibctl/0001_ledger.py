@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
 revision: str = "ibctl_0001"
 down_revision: str | None = None
@@ -216,7 +216,18 @@ def upgrade() -> None:
         sa.Column("changeSetId", sa.BigInteger, nullable=False),
         sa.Column("plan", JSONB, nullable=False),
         sa.Column("inputs", JSONB, nullable=False),
+        sa.Column("leadIds", ARRAY(sa.Text), nullable=False),
+        sa.Column("leadCaptured", ARRAY(TIMESTAMP(precision=3)), nullable=False),
+        sa.Column("leadQualified", ARRAY(TIMESTAMP(precision=3)), nullable=False),
+        sa.Column("leadCpas", ARRAY(sa.Numeric), nullable=False),
+        sa.Column("dayIds", ARRAY(sa.Text), nullable=False),
+        sa.Column("dayAccounts", ARRAY(sa.SmallInteger), nullable=False),
+        sa.Column("dayDates", ARRAY(sa.Date), nullable=False),
+        sa.Column("dayAmounts", ARRAY(sa.Numeric), nullable=False),
+        sa.Column("dayRates", ARRAY(sa.Numeric), nullable=False),
+        sa.Column("dayRateIds", ARRAY(sa.Text), nullable=False),
         sa.Column("figures", JSONB, nullable=False),
+        sa.Column("payableFrom", sa.Date, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
         sa.Index("commission_snapshot_commission_idx", "commissionId"),
         schema="ibctl",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
@@ -263,8 +262,10 @@ def test_tables_in_a_schema_of_any_name_are_undone(
 # ---------------------------------------------------------------------------------------------- what was paid for
 
 
-def commission(sql: Sql, user_id: str, month: str, status: str, inputs: dict[str, Any] | None) -> str:
-    """A commission with (ibctl's own) or without (the web application's) a snapshot."""
+def commission(
+    sql: Sql, user_id: str, month: str, status: str, leads: list[str] | None, days: dict[str, str | None] | None = None
+) -> str:
+    """A commission with (ibctl's own) or without (the web application's) a snapshot; `days` with their rates' ids."""
     year, number = map(int, month.split("-"))
     id_ = f"k-{user_id}-{month}"
     sql(
@@ -272,13 +273,14 @@ def commission(sql: Sql, user_id: str, month: str, status: str, inputs: dict[str
         " VALUES (%s, %s, %s, %s, %s, now())",
         id_, user_id, number, year, status,
     )  # fmt: skip
-    if inputs is not None:
+    if leads is not None:
         for version in ("old", "new"):
             # Only the current snapshot counts; the old one names every row there is.
-            held = inputs if version == "new" else {"leads": [{"id": "not-counted"}], "spend": []}
+            counted = leads if version == "new" else ["not-counted"]
             sql(
-                "INSERT INTO ibctl.commission_snapshot VALUES (%s, %s, %s, %s, %s, now(), 0, '{}', %s, '{}', 'd')",
-                f"{version}-{id_}", id_, user_id, year, number, json.dumps(held),
+                "INSERT INTO ibctl.commission_snapshot VALUES (%s, %s, %s, %s, %s, now(), 0, '{}', '{}', %s, '{}',"
+                " '{}', '{}', %s, '{}', '{}', '{}', '{}', %s, '{}', '2025-01-01', 'd')",
+                f"{version}-{id_}", id_, user_id, year, number, counted, list(days or {}), list((days or {}).values()),
             )  # fmt: skip
         sql("INSERT INTO ibctl.commission_state VALUES (%s, %s)", id_, f"new-{id_}")
     return id_
@@ -290,7 +292,7 @@ def commission(sql: Sql, user_id: str, month: str, status: str, inputs: dict[str
 def test_a_lead_in_the_snapshot_of_a_paid_month_is_blocked(sql: Sql, ibctl: Run, status: str, goes: bool) -> None:
     write(user("ib", "ib@x.com"))
     number = write(lead("counted", "ib"), lead("not-counted", "ib"))
-    commission(sql, "ib", "2025-10", status, {"leads": [{"id": "counted"}], "spend": []})
+    commission(sql, "ib", "2025-10", status, ["counted"])
     result = ibctl("undo", number, "--yes", "--format", "json")
     assert result.exit_code == (0 if goes else 6)
     if not goes:
@@ -306,7 +308,7 @@ def test_a_lead_in_the_snapshot_of_a_paid_month_is_blocked(sql: Sql, ibctl: Run,
 def test_a_lead_that_was_moved_away_is_blocked_by_its_former_owners_payment(sql: Sql, ibctl: Run) -> None:
     write(user("ib"), user("other"), lead("l", "ib"))
     number = write('UPDATE "Lead" SET "userId" = \'other\'')
-    commission(sql, "ib", "2025-10", "PAID", {"leads": [{"id": "l"}], "spend": []})
+    commission(sql, "ib", "2025-10", "PAID", ["l"])
     assert ibctl("undo", number, "--yes").exit_code == 3
     assert sql('SELECT "userId" FROM "Lead"') == [("other",)]
 
@@ -314,7 +316,7 @@ def test_a_lead_that_was_moved_away_is_blocked_by_its_former_owners_payment(sql:
 def test_a_deleted_lead_that_was_paid_for_may_come_back(sql: Sql, ibctl: Run) -> None:
     write(user("ib"), lead("gone", "ib"), lead("changed", "ib"))
     number = write("DELETE FROM \"Lead\" WHERE id = 'gone'", "UPDATE \"Lead\" SET status = 'x'")
-    commission(sql, "ib", "2025-10", "PAID", {"leads": [{"id": "gone"}, {"id": "changed"}], "spend": []})
+    commission(sql, "ib", "2025-10", "PAID", ["gone", "changed"])
     result = ibctl("undo", number, "--yes", "--all", "--format", "json")
     assert result.exit_code == 6
     assert {row["id"]: row["result"] for row in listed(result).values()} == {"gone": "reversed", "changed": "blocked"}
@@ -362,8 +364,7 @@ def test_a_spend_day_and_its_rate_are_blocked_by_the_month_that_paid_them(sql: S
         (rate, {"id": "r1", "date": "2025-10-01"}),
         (rate, {"id": "r2", "date": "2025-10-02"}),
     )
-    spend = [{"id": "s1", "rateId": "r1"}, {"id": "elsewhere", "rateId": None}]
-    commission(sql, "ib", "2025-10", "PROCESSING", {"leads": [], "spend": spend})
+    commission(sql, "ib", "2025-10", "PROCESSING", [], {"s1": "r1", "elsewhere": None})
     commission(sql, "app", "2025-10", "PAID", None)
     result = ibctl("undo", number, "--yes", "--format", "json")
     assert result.exit_code == 6

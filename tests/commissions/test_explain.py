@@ -97,7 +97,7 @@ def test_show_says_what_made_the_row(ib: str, ibctl: Run) -> None:
     assert (row["totalPayout"], row["paymentStatus"], row["plan"], row["changeSetId"]) == (
         30.02,
         "PENDING",
-        "default",
+        "default, version 1",
         1,
     )
 

@@ -229,14 +229,35 @@ def test_each_row_keeps_what_it_was_calculated_from(platform: Platform, ibctl: R
     lead = platform.lead(ib, "2025-10-03", "2025-10-04T05:06:07.089", 100)
     day = platform.spend(ib, platform.account(ib), "2025-10-03", 10)
     ibctl("commissions", "run", "--month", "2025-10")
-    ((plan, inputs, figures, digest),) = platform.sql(
-        "SELECT plan, inputs, figures, digest FROM ibctl.commission_snapshot n"
-        ' JOIN ibctl.commission_state s ON s."snapshotId" = n.id JOIN "IbCommission" c ON c.id = s.id'
+    ((plan, leads, days, figures, digest),) = platform.sql(
+        """
+        SELECT plan, array["leadIds"[1], "leadCaptured"[1]::text, "leadQualified"[1]::text, "leadCpas"[1]::text],
+          array["dayIds"[1], "dayDates"[1]::text, "dayAmounts"[1]::text, "dayRates"[1]::text], figures, digest
+        FROM ibctl.commission_snapshot n JOIN ibctl.commission_state s ON s."snapshotId" = n.id
+        JOIN "IbCommission" c ON c.id = s.id
+        """
     )
-    assert plan["rate"] == "0.30"
-    assert inputs["leads"] == [
-        {"id": lead, "capturedAt": "2025-10-03T00:00:00.000Z", "qualifiedAt": "2025-10-04T05:06:07.089Z", "cpa": "100"}
-    ]
-    assert [(one["id"], one["amount"], one["rate"]) for one in inputs["spend"]] == [(day, "10", "1")]
+    assert (plan["name"], plan["tiers"]) == ("default", [{"from": "0", "rate": "0.30"}])
+    assert leads == [lead, "2025-10-03 00:00:00", "2025-10-04 05:06:07.089", "100"]
+    assert days == [day, "2025-10-03", "10", "1"]
     assert figures["totalPayout"] == "30.00"
     assert len(digest) == 64
+
+
+# What a fault in either calculation would look like: a cent more in the draft, once the statement has made it.
+TAMPER = """
+CREATE FUNCTION tamper() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+  UPDATE pg_temp.commission_draft SET figures = figures || '{"totalPayout": "30.01"}';
+END $$;
+CREATE EVENT TRIGGER tamper ON ddl_command_end WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION tamper();
+"""
+
+
+def test_two_calculations_that_disagree_by_a_cent_stop_the_run_and_name_the_row(platform: Platform, ibctl: Run) -> None:
+    platform.lead(platform.user("ib@x.y"), "2025-10-03", "2025-10-04", 100)
+    platform.sql(TAMPER)
+    before = platform.everything()
+    failed = ibctl("commissions", "run", "--month", "2025-10")
+    assert failed.exit_code == 3
+    assert "2025-10 for ib@x.y disagree: totalPayout is 30.01 in SQL and 30.00 in Python" in failed.stderr
+    assert platform.everything() == before

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ibctl import db, ids
-from ibctl.commissions import service, sql
+from ibctl.commissions import draft_sql, service
 from ibctl.months import Month
 from tests.commissions.conftest import Platform
 from tests.conftest import Result
 
+DRAFT = draft_sql.statement(draft_sql.IN_FORCE)
 Run = Callable[..., Result]
 
 
@@ -50,7 +51,7 @@ def test_a_settled_month_stays_the_former_owners_and_does_not_drift(platform: Pl
     assert figures(platform) == {("one@x.y", 10): (1, 1, 30.0, "PAID")}
     assert digests(platform) == before
     with db.reading() as session:
-        draft = session.execute(sql.SELECT_DRAFT, service.draft_parameters(Month(2025, 10))).mappings().all()
+        draft = session.execute(DRAFT, service.draft_parameters(Month(2025, 10))).mappings().all()
     assert [(row["userId"], row["digest"]) for row in draft] == before
 
 
@@ -172,7 +173,7 @@ def test_every_event_counts_for_exactly_the_owner_of_its_day(platform: Platform)
                         owner = owners[sum(move <= event for move in moves)]
                         counted[1 if event <= 31 else 2, owner][kind] += 1
             for month in (1, 2):
-                rows = session.execute(sql.SELECT_DRAFT, service.draft_parameters(Month(2025, month))).mappings()
+                rows = session.execute(DRAFT, service.draft_parameters(Month(2025, month))).mappings()
                 found = {row["userId"]: [row["totalLeads"], row["qualifiedLeads"]] for row in rows}
                 assert found == {owner: counted[month, owner] for owner in owners if any(counted[month, owner])}
 

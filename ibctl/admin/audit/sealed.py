@@ -46,8 +46,8 @@ _IN_SNAPSHOT = f"""
       SELECT r.number, min(k.id) AS commission
       FROM "IbCommission" k JOIN ibctl.commission_state s ON s.id = k.id
       JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-      CROSS JOIN LATERAL jsonb_array_elements(n.inputs->'{{lines}}') line
-      JOIN pg_temp.undo_row r ON r.row_id = line->>'{{key}}' AND {_CANDIDATE}
+      CROSS JOIN LATERAL {{lines}} line (id)
+      JOIN pg_temp.undo_row r ON r.row_id = line.id AND {_CANDIDATE}
       WHERE {_IS_SEALED} AND {{narrow}} GROUP BY 1
 """
 _IN_MONTH = f"""
@@ -109,13 +109,13 @@ def block(session: Session, number: int, tables: Mapping[str, Table]) -> None:
     session.execute(_PAYOUT_STATUS, {"id": number})
     if not session.execute(_ANY).scalar_one():
         return
-    for name, lines in (("Lead", "leads"), ("AdSpendHistory", "spend")):
+    for name, lines in (("Lead", 'unnest(n."leadIds")'), ("AdSpendHistory", 'unnest(n."dayIds")')):
         if name in tables:
             owners = session.scalars(_owners(tables[name]), {"id": number, "table": name}).all()
-            session.execute(_in_snapshot(lines, "id", _IS_OWNERS), {"table": name, "owners": owners})
+            session.execute(_in_snapshot(lines, _IS_OWNERS), {"table": name, "owners": owners})
             _block_whole_months(session, tables[name], owners)
     if "exchange_rate" in tables:
-        session.execute(_in_snapshot("spend", "rateId", _IS_OF_RATES), {"table": "exchange_rate"})
+        session.execute(_in_snapshot('unnest(n."dayRateIds")', _IS_OF_RATES), {"table": "exchange_rate"})
     for name in tables.keys() & {"IbCommission", "commission_state"}:
         session.execute(_COMMISSIONS, {"table": name})
 
@@ -124,8 +124,8 @@ def _owners(table: Table) -> sa.TextClause:
     return sa.text(_OWNERS.format(relation=table.relation))
 
 
-def _in_snapshot(lines: str, key: str, narrow: str) -> sa.TextClause:
-    return sa.text(_BLOCK.format(counted=_IN_SNAPSHOT.format(lines=lines, key=key, narrow=narrow)))
+def _in_snapshot(lines: str, narrow: str) -> sa.TextClause:
+    return sa.text(_BLOCK.format(counted=_IN_SNAPSHOT.format(lines=lines, narrow=narrow)))
 
 
 def _block_whole_months(session: Session, table: Table, owners: Any) -> None:

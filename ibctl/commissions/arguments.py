@@ -1,0 +1,36 @@
+"""Arguments and options that the commissions commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ibctl import config, months
+from ibctl.commissions import rules
+from ibctl.errors import UsageError
+from ibctl.users import completion
+
+
+def _months(incomplete: str) -> list[str]:
+    """Complete the last twelve months."""
+    month, found = months.current(config.settings().timezone), []
+    for _ in range(13):
+        found.append(str(month))
+        month = month.previous
+    return [name for name in found if name.startswith(incomplete)]
+
+
+def _status(text: str) -> str:
+    if text.upper() not in rules.STATUSES:
+        raise UsageError(f"'{text}' is no payment status: write one of {', '.join(rules.STATUSES)}")
+    return text.upper()
+
+
+MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="Like 2025-10.", autocompletion=_months)]
+MonthOption = Annotated[str | None, typer.Option("--month", help="Like 2025-10.", autocompletion=_months)]
+IbArgument = Annotated[str, typer.Argument(metavar="IB", help="The IB's email or id.", autocompletion=completion.ibs)]
+IbOption = Annotated[str | None, typer.Option("--ib", help="The IB's email or id.", autocompletion=completion.ibs)]
+StatusOption = Annotated[
+    str | None, typer.Option("--status", help="PENDING, HELD, PROCESSING or PAID.", parser=_status, metavar="STATUS")
+]

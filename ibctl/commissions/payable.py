@@ -1,0 +1,59 @@
+"""Which commissions can be paid out, and what is in the way of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from ibctl.months import Month
+
+# Why a commission cannot be paid out, in the order in which the first that holds is given.
+OBSTACLES = {
+    "PROCESSING": "is in a payout already",
+    "PAID": "is paid",
+    "HELD": "is held",
+    "nothing": "comes to nothing to pay",
+    "stale": "has to be calculated again first: something was booked into its month, or it was edited, since",
+    "early": "has to wait until its hold days are over",
+}
+
+# Parameters: today (a date); year and month, or NULL for all; ids, or NULL for all. `obstacle` is NULL where the row
+# can be paid out; `payableFrom` is NULL where ibctl did not calculate the row. `amount` is in the base currency.
+PAYABLE = """
+SELECT c.id, c."userId", u.email, c.year, c.month, c."totalPayout"::numeric AS amount, n."payableFrom",
+  CASE WHEN c."paymentStatus" <> 'PENDING' THEN c."paymentStatus"
+    WHEN NOT c."totalPayout" > 0 THEN 'nothing'
+    WHEN n.id IS NOT NULL AND CAST(n.figures->>'totalPayout' AS numeric) <> c."totalPayout"::numeric
+      OR coalesce(b.booked, 0) <> coalesce(
+        CAST(n.figures->>'adjustments' AS numeric) + CAST(n.figures->>'carriedIn' AS numeric), 0) THEN 'stale'
+    WHEN n."payableFrom" > CAST(:today AS date) THEN 'early'
+  END AS obstacle
+FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
+LEFT JOIN (ibctl.commission_state s JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId") ON s.id = c.id
+LEFT JOIN (
+  SELECT "userId", year, month, sum(amount) AS booked FROM ibctl.adjustment GROUP BY 1, 2, 3
+) b ON b."userId" = c."userId" AND b.year = c.year AND b.month = c.month
+WHERE (CAST(:year AS int) IS NULL OR c.year = :year AND c.month = :month)
+  AND (CAST(:ids AS text[]) IS NULL OR c.id = ANY(:ids))
+"""
+_ROWS = sa.text(PAYABLE + " ORDER BY c.year, c.month, u.email")
+
+
+def rows(
+    session: Session, *, today: date, month: Month | None = None, ids: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return commissions with what is in the way of paying them out on a day: `obstacle` is a key of OBSTACLES or None.
+
+    Each row has id, userId, email, year, month, amount (Decimal, base currency), payableFrom, obstacle.
+    """
+    values = {
+        "today": today,
+        "year": month.year if month else None,
+        "month": month.month if month else None,
+        "ids": None if ids is None else list(ids),
+    }
+    return [dict(row) for row in session.execute(_ROWS, values).mappings()]

@@ -1,0 +1,135 @@
+"""`ibctl commissions explain|why-not|verify`: why a figure is what it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ibctl import db, money, months, output
+from ibctl.commissions import explain as explaining
+from ibctl.commissions import rules
+from ibctl.commissions.arguments import IbArgument, MonthArgument
+from ibctl.commissions.plan_rules import Terms
+from ibctl.commissions.rules import Line
+from ibctl.output import Column, Format, Listing
+from ibctl.users import service as users
+
+app = typer.Typer()
+
+LINE_COLUMNS = [
+    Column("part"), Column("label"), Column("id"), Column("date"), Column("amount", "money"), Column("currency"),
+    Column("rate", "rate"), Column("value", "money"), Column("total", "flag"),
+]  # fmt: skip
+PAYOUT_COLUMNS = [
+    Column("lead"), Column("qualifiedAt"), Column("cpaEarned", "money"), Column("rate", "rate"),
+    Column("value", "money"),
+]  # fmt: skip
+SPEND_COLUMNS = [
+    Column("account"), Column("date"), Column("dailySpend", "money"), Column("currency"), Column("rate", "rate"),
+    Column("value", "money"),
+]  # fmt: skip
+
+
+@app.command()
+def explain(
+    ib: IbArgument,
+    month: MonthArgument,
+    form: output.SummaryFormatOption = "table",
+    to_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """Derive a commission from its single leads and spend days; the lines add up to the cent.
+
+    --format json gives a tree: a line's `lines` are what it is made of. CSV
+    gives the same lines, each after those that it is made of.
+
+    Example: ibctl commissions explain ib@x.y 2025-10
+    """
+    with db.reading() as session:
+        user = users.find(session, ib)
+        found = explaining.explain(session, user, months.parse(month))
+    if form == "json" and columns is None:
+        _write_tree(found, to_file)
+    elif form == "table" and to_file is None and columns is None:
+        _show_derivation(found)
+    else:
+        lines = [_row(line) for tree in (found.payout, found.spend) for line in rules.flat(tree)]
+        output.show(lines, LINE_COLUMNS, Listing(Format(form), to_file, columns))
+    _warn_of_differences(found)
+
+
+def _row(line: Line) -> dict[str, Any]:
+    return {column.key: getattr(line, column.key) for column in LINE_COLUMNS}
+
+
+def _write_tree(found: explaining.Explanation, to_file: Path | None) -> None:
+    text = json.dumps([_tree(found.payout), _tree(found.spend)], ensure_ascii=False, indent=2)
+    if to_file is None:
+        output.say(text)
+    else:
+        with output.atomic_file(to_file) as stream:
+            stream.write(text + "\n")
+
+
+def _tree(line: Line) -> dict[str, Any]:
+    known = {key: output.plain(value) for key, value in _row(line).items() if value is not None}
+    return known | ({"lines": [_tree(one) for one in line.lines]} if line.lines else {})
+
+
+def _show_derivation(found: explaining.Explanation) -> None:
+    row, inputs, terms = found.commission, found.snapshot.inputs, found.snapshot.terms
+    captured = sum(at is not None for at in inputs.captured)
+    output.say(f"{found.email}  {row.year}-{row.month:02d}  {row.payment_status}")
+    output.say(f"month     {output.plain(inputs.start)} to {output.plain(inputs.end)}, cut in {inputs.zone}")
+    output.say(f"plan      {terms.label}, {_in_words(terms)}")
+    output.say(f"leads     {captured:,} captured in the month (totalLeads), {row.qualified_leads:,} qualified in it")
+    base = inputs.base
+    output.show(_payout_rows(found), PAYOUT_COLUMNS, Listing(), title=f"Payout: Σ CPA × rate, in {base}")
+    output.show(_spend_rows(found), SPEND_COLUMNS, Listing(), title=f"Ad spend: Σ amount × rate, in {base}")
+
+
+def _in_words(terms: Terms) -> str:
+    """Write terms in a line: `rate 0.25, from 10 qualified leads on 0.30 (whole)`."""
+    if len(terms.tiers) == 1:
+        return f"rate {terms.tiers[0].rate:f}"
+    unit = "qualified leads" if terms.by == "qualified-leads" else "of CPA"
+    tiers = "".join(f", from {tier.since:f} {unit} on {tier.rate:f}" for tier in terms.tiers[1:])
+    return f"rate {terms.tiers[0].rate:f}{tiers} ({terms.method})"
+
+
+def _payout_rows(found: explaining.Explanation) -> list[dict[str, Any]]:
+    lines = [line for line in rules.flat(found.payout) if not _idle(found, line)]
+    return [
+        {"lead": line.label, "qualifiedAt": (line.date or "")[:16].replace("T", " "), "cpaEarned": _blank(line.amount),
+         "rate": _blank(line.rate), "value": line.value}
+        for line in lines
+    ]  # fmt: skip
+
+
+def _idle(found: explaining.Explanation, line: Line) -> bool:
+    """Whether a line of the table would only repeat others: no bonus, a balance that is the payout."""
+    if line.label == "bonusAmount":
+        return not line.value and not line.lines
+    return line.part == "balance" and len(found.payout.lines) == 1
+
+
+def _spend_rows(found: explaining.Explanation) -> list[dict[str, Any]]:
+    return [
+        {"account": line.label, "date": line.date or "", "dailySpend": _blank(line.amount),
+         "currency": line.currency or "", "rate": _blank(line.rate), "value": line.value}
+        for line in rules.flat(found.spend)
+    ]  # fmt: skip
+
+
+def _blank(value: Any) -> Any:
+    return "" if value is None else value
+
+
+def _warn_of_differences(found: explaining.Explanation) -> None:
+    if not found.kept:
+        output.warn("this row was not made by ibctl: derived from the data of today")
+    for name, stored, derived in found.differences:
+        output.warn(f"{name} is stored as {money.show(stored)}, but derives to {money.show(derived)}")

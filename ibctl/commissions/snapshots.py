@@ -1,0 +1,108 @@
+"""Reads what stands behind a commission: the snapshot that a run kept, or what the data of today would make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from ibctl.commissions import plan_rules
+from ibctl.commissions.plan_rules import Terms
+from ibctl.commissions.rules import Account, Booked, Inputs
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a commission was calculated from, and what came of it. Money in the base currency."""
+
+    terms: Terms
+    # The plan's file as it was; "" of the default plan.
+    text: str
+    inputs: Inputs
+    # By the names of `rules.FIGURES` and `rules.BALANCE`.
+    figures: Mapping[str, Decimal]
+    payable_from: date | None
+    # Of the kept snapshot; None where it was made from the data of today.
+    digest: str | None = None
+    change_set_id: int | None = None
+    created_at: datetime | None = None
+
+
+_CURRENT = sa.text(
+    """
+    SELECT n.* FROM ibctl.commission_state s JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+    WHERE s.id = :commission
+    """
+)
+_OF_MONTH = sa.text(
+    """
+    SELECT n.*, c.id AS commission, u.email FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
+    JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+    WHERE c.year = :year AND c.month = :month AND (CAST(:ib AS text) IS NULL OR c."userId" = :ib)
+    """
+)
+
+
+def current(session: Session, commission_id: str) -> Snapshot | None:
+    """Return the snapshot that stands behind a commission now, or None when ibctl did not make it."""
+    row = session.execute(_CURRENT, {"commission": commission_id}).mappings().first()
+    return snapshot(row) if row else None
+
+
+def of_month(
+    session: Session, year: int, month: int, *, ib: str | None = None
+) -> Iterator[tuple[sa.RowMapping, Snapshot]]:
+    """Stream a month's snapshots with their rows (`commission`, `userId`, `email`, the snapshot's own columns)."""
+    streamed = {"stream_results": True, "yield_per": 500}
+    values = {"year": year, "month": month, "ib": ib}
+    with session.execute(_OF_MONTH, values, execution_options=streamed) as found:
+        for row in found.mappings():
+            yield row, snapshot(row)
+
+
+def snapshot(row: sa.RowMapping) -> Snapshot:
+    """Read a row of the snapshots' table, or of a draft."""
+    return Snapshot(
+        terms=plan_rules.from_json(row["plan"]),
+        text=row["plan"].get("text", ""),
+        inputs=inputs(row),
+        figures={name: Decimal(value) for name, value in row["figures"].items()},
+        payable_from=row["payableFrom"],
+        digest=row["digest"],
+        change_set_id=row.get("changeSetId"),
+        created_at=row.get("createdAt"),
+    )
+
+
+def inputs(row: sa.RowMapping) -> Inputs:
+    """Return the inputs that a row of the snapshots' table, or of a draft, holds."""
+    stored = row["inputs"]
+    return Inputs(
+        base=stored["baseCurrency"],
+        zone=stored["zone"],
+        start=_moment(stored["from"]),
+        end=_moment(stored["to"]),
+        lead_ids=row["leadIds"],
+        captured=row["leadCaptured"],
+        qualified=row["leadQualified"],
+        cpas=row["leadCpas"],
+        accounts=[Account(one["id"], one["account"], one["currency"]) for one in stored["accounts"]],
+        day_ids=row["dayIds"],
+        day_accounts=row["dayAccounts"],
+        dates=row["dayDates"],
+        amounts=row["dayAmounts"],
+        rates=row["dayRates"],
+        rate_ids=row["dayRateIds"],
+        adjustments=[
+            Booked(one["id"], one["kind"], Decimal(one["amount"]), one["reason"], one["leadId"])
+            for one in stored["adjustments"]
+        ],
+    )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.removesuffix("Z"))

@@ -91,17 +91,20 @@ class Choice:
 def reason_to_skip(row: Mapping[str, Any], choice: Choice, rates: Mapping[str, Rate]) -> tuple[str, str] | None:
     """Say why a candidate is left out, as a code and in words; None when it is paid.
 
-    `row` has user_id, amount (in the base currency), payable_from (an ISO date or None), uncounted, and of the payee
-    method and currency (None without one).
+    `row` has user_id, amount (in the base currency), payableFrom (a date or None), obstacle (see `payable`), and
+    of the payee method and currency (None without one).
     """
     if row["user_id"] in choice.exclude:
         return "excluded", "--exclude"
     if choice.only and row["user_id"] not in choice.only:
         return "not_named", "--only names others"
-    if row["payable_from"] and row["payable_from"] > choice.today.isoformat():
-        return "not_due", f"not before {row['payable_from']}"
-    if row["uncounted"]:
-        return "to_calculate", "something was booked into the month since: `ibctl commissions run` first"
+    if row["obstacle"] == "early":
+        return "not_due", f"not before {row['payableFrom']}"
+    if row["obstacle"] == "stale":
+        return (
+            "to_calculate",
+            "something was booked into it, or it was edited, since: `ibctl commissions run` first",
+        )
     return _trouble_with_payee(row, choice, rates)
 
 

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from ibctl import clock, config, days, db, months
+from ibctl.commissions import payable
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.payout_rules import Choice, Rate, Skipped
 from ibctl.crypto import Sealed
@@ -71,20 +72,13 @@ def effect(items: Sequence[PayoutItem], base: str) -> str:
 
 # --------------------------------------------------------------------------------------------------------------- create
 
-# Whole months only: `payableFrom` of a snapshot, and whether an adjustment was booked that it does not count.
+# Locked, so that the web application does not write them while they are claimed.
 _CANDIDATES = sa.text(
     """
     SELECT c.id AS commission_id, c."userId" AS user_id, u.email, c."totalPayout"::numeric AS amount,
-      n.figures->>'payableFrom' AS payable_from,
-      EXISTS (SELECT FROM ibctl.adjustment a
-        WHERE a."userId" = c."userId" AND a.year = c.year AND a.month = c.month
-          AND NOT coalesce(n.inputs->'adjustments' @> jsonb_build_array(jsonb_build_object('id', a.id)), false)
-      ) AS uncounted,
       p.method, p.currency, p.name, p.account
     FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
     LEFT JOIN ibctl.payee p ON p.id = c."userId"
-    LEFT JOIN ibctl.commission_state s ON s.id = c.id
-    LEFT JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
     WHERE c.year = :year AND c.month = :month AND c."paymentStatus" = 'PENDING'
       AND c."totalPayout" > 0 AND c."totalPayout" < 'Infinity'
     ORDER BY u.email, c.id FOR UPDATE OF c
@@ -113,7 +107,7 @@ def create(session: Session, month: Month, wanted: Selection) -> Created:
     db.lock(session, LOCK)
     zone = config.settings().timezone
     choice = Choice(wanted.method, _ids(session, wanted.only), _ids(session, wanted.exclude), days.today(zone.key))
-    candidates = session.execute(_CANDIDATES, {"year": month.year, "month": month.month}).mappings().all()
+    candidates = _candidates(session, month, choice.today)
     rates = _rates(session, wanted.rate_day or month.next.first_day - timedelta(days=1))
     batch, number = _new_batch(session, month, wanted.method)
     items, skipped = _split(batch, month, number, candidates, choice, rates)
@@ -122,6 +116,15 @@ def create(session: Session, month: Month, wanted: Selection) -> Created:
         raise RequestError(_nothing(month, wanted.method, skipped))
     _claim(session, batch, items)
     return Created(batch, items, skipped)
+
+
+def _candidates(session: Session, month: Month, today: date) -> list[dict[str, Any]]:
+    """Return the PENDING rows of a month with their payees, and what is in the way of paying them out."""
+    locked = session.execute(_CANDIDATES, {"year": month.year, "month": month.month}).mappings().all()
+    states = {row["id"]: row for row in payable.rows(session, today=today, month=month)}
+    return [
+        {**row, **{key: states[row["commission_id"]][key] for key in ("obstacle", "payableFrom")}} for row in locked
+    ]
 
 
 def _require_over(month: Month) -> None:

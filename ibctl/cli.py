@@ -19,7 +19,7 @@ from ibctl.errors import INTERRUPTED, IbctlError
 # that help, version and completion stay fast.
 GROUPS: dict[str, tuple[str, str]] = {
     "leads": ("ibctl.leads.commands:app", "Leads: import, look at, assign and export them."),
-    "ads": ("ibctl.ads.commands:app", "Ad spend by account and day."),
+    "ads": ("ibctl.ads.commands:app", "Facebook: ad accounts, spend, campaigns."),
     "commissions": ("ibctl.commissions.commands:app", "What each IB earned in a month, and why."),
     "users": ("ibctl.users.commands:app", "IBs and administrators: accounts, roles, passwords."),
     "db": ("ibctl.admin.database.commands:app", "The database: embedded server, migrations, checks."),

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from typer.testing import CliRunner
 
 from ibctl import cli, config, db, embedded
 from ibctl.admin.database import schema
+from ibctl.integrations.facebook import client
+from tests.fakes.graph import Server as Graph
 
 KEY = "0123456789abcdefghijklmnopqrstuv"
 TEMPLATE = "ibctl_template"
@@ -143,6 +146,28 @@ def ibctl() -> Callable[..., Result]:
         return Result(outcome.exit_code, outcome.stdout, outcome.stderr)
 
     return run
+
+
+@pytest.fixture
+def facebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
+    """A Graph server with an empty world, and the settings that lead to it."""
+    with Graph() as graph:
+        monkeypatch.setenv("IBCTL_GRAPH_URL", graph.url)
+        monkeypatch.setenv("FACEBOOK_APP_ID", graph.world.app_id)
+        monkeypatch.setenv("FACEBOOK_APP_SECRET", graph.world.app_secret)
+        # Short for what never comes, and long enough for what a busy machine sends.
+        monkeypatch.setenv("IBCTL_HTTP_TIMEOUT", "0.5")
+        config.use_env_file(None)
+        yield graph
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Nobody waits for Facebook, though its client's clock moves on as if; how long it would have been is kept."""
+    waited: list[float] = []
+    monkeypatch.setattr(client, "monotonic", lambda: time.monotonic() + sum(waited))
+    monkeypatch.setattr(client, "pause", lambda seconds, stop: waited.append(seconds))
+    return waited
 
 
 @pytest.fixture

@@ -9,13 +9,15 @@ from typing import Annotated
 import typer
 
 from ibctl import days, db, imports, output, tabular
-from ibctl.ads import service, template_commands
+from ibctl.ads import account_commands, service, template_commands, token_commands
 from ibctl.output import Column
 from ibctl.users import completion
 
-app = typer.Typer(no_args_is_help=True, help="Ad spend by account and day.")
+app = typer.Typer(no_args_is_help=True, help="Facebook: ad accounts, spend, campaigns.")
 spend = typer.Typer(no_args_is_help=True, help="What each ad account spent on each day.")
 app.add_typer(spend, name="spend")
+app.add_typer(account_commands.app, name="accounts")
+app.add_typer(token_commands.app, name="tokens")
 app.add_typer(template_commands.app, name="templates")
 
 COLUMNS = [

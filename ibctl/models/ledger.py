@@ -22,6 +22,7 @@ CAPTURED = (
     "exchange_rate", "commission_plan", "plan_assignment", "ib_group_member", "adjustment", "commission_hold",
     "closed_month", "commission_state", "lead_programme", "lead_transfer",
     "payee", "payout_batch", "payout_item", "payout_payment",
+    "ad_account_state", "ad_action_types", "spend_restatement",
 )  # fmt: skip
 
 

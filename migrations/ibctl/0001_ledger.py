@@ -306,12 +306,45 @@ def upgrade() -> None:
         sa.Index("payout_payment_batch_idx", "batchId"),
         schema="ibctl",
     )
+    op.create_table(
+        "ad_account_state",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("firstDay", sa.Date),
+        sa.Column("finalThrough", sa.Date),
+        sa.Column("lastDay", sa.Date),
+        sa.Column("problem", sa.Text),
+        sa.Column("problemAt", TIMESTAMP(precision=3)),
+        sa.Column("parkedUntil", TIMESTAMP(precision=3)),
+        sa.Column("zone", sa.Text),
+        sa.Column("dataAccessExpiresAt", TIMESTAMP(precision=3)),
+        schema="ibctl",
+    )
+    op.create_table(
+        "ad_action_types",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("leads", JSONB),
+        sa.Column("conversions", JSONB),
+        schema="ibctl",
+    )
+    op.create_table(
+        "spend_restatement",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("adAccountId", sa.Text, nullable=False),
+        sa.Column("date", sa.Date, nullable=False),
+        sa.Column("field", sa.Text, nullable=False),
+        sa.Column("old", sa.Numeric, nullable=False),
+        sa.Column("new", sa.Numeric, nullable=False),
+        sa.Column("seenAt", TIMESTAMP(precision=3), nullable=False),
+        sa.Index("spend_restatement_account_idx", "adAccountId", "date"),
+        schema="ibctl",
+    )
 
 
 def downgrade() -> None:
     # CASCADE takes the capture triggers on the platform's tables along with their function.
     op.execute("DROP FUNCTION ibctl.capture() CASCADE")
     for table in (
+        "spend_restatement", "ad_action_types", "ad_account_state",
         "payout_payment", "payout_item", "payout_batch", "payee",
         "commission_state", "commission_snapshot", "closed_month", "commission_hold", "adjustment", "ib_group_member",
         "plan_assignment", "commission_plan", "exchange_rate", "lead_transfer", "lead_programme", "lead_import",

@@ -148,7 +148,8 @@ def test_a_limit_without_an_estimate_is_waited_for_in_growing_steps(
 ) -> None:
     server.fail("^me$", Fault(32), times=4)
     graph.get("me")
-    assert [round(pause / 5 / 1.13) for pause in pauses] == [1, 2, 4, 8]
+    for pause, least in zip(pauses, (5, 10, 20, 40), strict=True):
+        assert least <= pause <= least * 1.25
 
 
 def test_the_patience_is_for_a_call_not_for_each_wait(server: Server, pauses: list[float]) -> None:

@@ -9,6 +9,7 @@
     RefusedError            it can never work this way
     BlockedError            Facebook took the caller for abusive: stop writing for hours
     OutcomeUnknownError     a write that may have been carried out, or not: look before it is sent again
+    WrongAppError           the app's id or secret is wrong
     VersionExpiredError     the API version is dead: nothing works until it is changed
 
 Messages are one line and never hold a token. Codes: Marketing API error reference and Graph's error handling guide.
@@ -87,10 +88,18 @@ class OutcomeUnknownError(GraphError):
     """A write was sent and no proper answer came: it may have been carried out."""
 
 
-class VersionExpiredError(GraphError):
-    """The API version has ended; a setting has to change."""
+class SettingError(GraphError):
+    """Nothing works with any token until a setting is changed."""
 
     exit_code = 4
+
+
+class WrongAppError(SettingError):
+    """The app's id or secret is wrong."""
+
+
+class VersionExpiredError(SettingError):
+    """The API version has ended."""
 
 
 # Seconds, where Facebook documents a time and no header says it (rate limiting overview; error reference).
@@ -108,6 +117,7 @@ _REFUSED_PAIRS = {(1, 99), (2, 1504041), (2, 1504042), (17, 1885172), (613, 1487
 _DATA_PAIRS = {(2, 1504038), (100, 1504018), (100, 1487534), (-3, 1504045)}
 _BLOCKED = {368, 1404078, 2859015}
 _GONE = 1404163
+_WRONG_APP = {101}
 _REDUCE = "reduce the amount of data"  # comes with code 1 or 100 and without a subcode of its own
 _NAMED_PERMISSION = re.compile(r"\b([a-z]+(?:_[a-z]+)+)\b")
 _SIGN_IN = "connect the account again with a new token (`ibctl ads accounts connect`)"
@@ -137,6 +147,8 @@ def kind(error: Mapping[str, Any], wait: float | None = None) -> GraphError:
         return TooMuchDataError(told, code, subcode)
     if _is_permission(code, subcode):
         return PermissionMissingError(told, code, subcode, _permission(str(error.get("message", ""))))
+    if code in _WRONG_APP or (code == 1 and "client secret" in str(error.get("message", ""))):
+        return WrongAppError(f"{told}: check FACEBOOK_APP_ID and FACEBOOK_APP_SECRET", code, subcode)
     if code == 2642:
         return StaleCursorError(told, code, subcode)
     if code in _UNAVAILABLE or code == -2 or error.get("is_transient") is True:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
@@ -77,6 +79,21 @@ class Reading(Generic[T]):
         self.refused[why.code] += 1
         if self.rejects.count <= SHOWN:
             output.note(f"row {number} refused: {why.field and why.field + ': '}{why.message}")
+
+
+# What a message quotes of a file, and the list of its headers, which may be cells.
+_QUOTED = re.compile(r"'[^']*'|; it has .*")
+
+
+@contextmanager
+def unquoted() -> Iterator[None]:
+    """Let no message quote a file's cells: for files of names and accounts."""
+    try:
+        yield
+        return
+    except RequestError as exc:
+        message = _QUOTED.sub(lambda found: "'…'" if found[0].startswith("'") else "", str(exc))
+    raise RequestError(message)
 
 
 COLUMNS = [output.Column("rows", "number"), output.Column("outcome"), output.Column("code")]

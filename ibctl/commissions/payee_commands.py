@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ibctl import config, csvfile, db, imports, output
+from ibctl import config, db, imports, output, tabular
 from ibctl.commissions import payee_rules as rules
 from ibctl.commissions import payees
 from ibctl.errors import NotFoundError, UsageError
@@ -122,18 +122,19 @@ def list_(
 
 @payees_app.command("import", epilog=EPILOG)
 def import_(
-    file: Annotated[Path, typer.Argument(help="A CSV file: ib, name, account, method, currency.", show_default=False)],
-    rejects: Annotated[
-        Path | None, typer.Option(help="Where refused rows go; default: FILE.rejects.csv.", show_default=False)
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help="The file's encoding, where it is not UTF-8.")] = None,
-    delimiter: Annotated[str | None, typer.Option(help="What separates cells, where it is unclear.")] = None,
+    file: Annotated[
+        Path, typer.Argument(help=f"Columns ib, name, account, method, currency. {imports.FORMATS}", show_default=False)
+    ],
+    rejects: imports.RejectsOption = None,
+    encoding: imports.EncodingOption = None,
+    delimiter: imports.DelimiterOption = None,
+    sheet: imports.SheetOption = None,
     form: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
 ) -> None:
-    """Import payees from a CSV file.
+    """Import payees from a file.
 
     IBANs are checked. Without a method, bank_transfer holds; without a
     currency, the base currency. A payee that is the same is left alone. Rows
@@ -143,10 +144,11 @@ def import_(
     Example: ibctl commissions payees import payees.csv
     """
     with (
-        csvfile.open_csv(file, encoding=encoding, delimiter=delimiter) as opened,
+        imports.unquoted(),
+        tabular.open_table(file, encoding=encoding, delimiter=delimiter, sheet=sheet) as opened,
         db.transaction(dry_run=dry_run, reason=reason) as session,
         # Complete before the commit: nothing may be imported whose refused rows are lost.
-        csvfile.RejectFile(rejects or csvfile.rejects_path(file), opened, private=True) as refused,
+        tabular.RejectFile(rejects or tabular.rejects_path(opened.path), opened, private=True) as refused,
     ):
         result = payees.import_payees(session, opened, refused)
     counts = {"added": result.added, "changed": result.changed, "unchanged": result.unchanged}

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config, crypto, csvfile, db, imports
+from ibctl import clock, config, crypto, db, imports, tabular
 from ibctl.commissions import payee_rules as rules
 from ibctl.commissions.payee_rules import Destination
 from ibctl.imports import RowError
@@ -67,9 +67,9 @@ def _change(payee: Payee, wanted: Destination) -> None:
     payee.changed_at = clock.now()
 
 
-def import_payees(session: Session, file: csvfile.CsvFile, rejects: csvfile.RejectFile) -> PayeesImport:
+def import_payees(session: Session, file: tabular.Table, rejects: tabular.RejectFile) -> PayeesImport:
     """Write the payees of a file. Raises RequestError when its columns do not fit, ConfigError without a key."""
-    columns = csvfile.columns(file, rules.ALIASES, ["ib", "name", "account"])
+    columns = tabular.columns(file, rules.ALIASES, ["ib", "name", "account"])
     crypto.key_bytes(config.settings().encryption_key)
     db.lock(session, LOCK)
     reading = imports.Reading(file, columns, rejects, _reader(_ibs(session)))

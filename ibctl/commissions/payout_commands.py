@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from ibctl import days, db, errors, months, output
-from ibctl.commissions import exporting, payouts
+from ibctl.commissions import exporting, payouts, reconciling
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.payout_files import PayoutFile
 from ibctl.errors import RequestError, UsageError
@@ -57,6 +57,20 @@ FILE_COLUMNS = [
     Column("payments", "number"),
     Column("total"),
     Column("sha256", brief=False),
+]
+
+EVIDENCE_COLUMNS = [
+    Column("where"),
+    Column("reference"),
+    Column("direction", brief=False),
+    Column("bookedOn", "date"),
+    Column("amount", "money"),
+    Column("currency", "flag"),
+    Column("due", "money", brief=False),
+    Column("bankReference", brief=False),
+    Column("finding"),
+    Column("open", "flag", brief=False),
+    Column("explanation"),
 ]
 
 BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="Like 2025-10-1.")]
@@ -163,6 +177,8 @@ def show(
         f"batch {found.id}, {head['status']}: {head['paid']} of {head['items'] - head['cancelled']} paid, by "
         f"{found.method}; made by {found.created_by} at {output.shown(found.created_at)} UTC{signed}"
     )
+    if head["unmatched"]:
+        output.warn(f"{head['unmatched']} reported movements name no single payment of the batch")
 
 
 @payouts_app.command()
@@ -269,3 +285,50 @@ def _write(folder: Path, files: list[PayoutFile]) -> None:
     for file in files:
         with output.atomic_file(folder / file.name, private=True) as stream:
             stream.write(file.text)
+
+
+@payouts_app.command()
+def reconcile(
+    batch: BatchArgument,
+    file: Annotated[Path, typer.Argument(help="A camt.053, MT940 or CSV file.", show_default=False)],
+    paid_is: Annotated[
+        Literal["positive", "negative"], typer.Option("--paid-is", help="In CSV: the sign of an amount that left.")
+    ] = "positive",
+    form: output.SummaryFormatOption = "table",
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    _yes: output.YesOption = False,
+) -> None:
+    """Take a bank's or provider's file as evidence: what it proves is PAID.
+
+    A payment is paid when exactly what is due has left, in its currency, under
+    its reference. Findings are listed and end with 7: unmatched, short, over,
+    double, returned, currency, cancelled. The same file again changes nothing;
+    more files may follow, until all is paid.
+
+    CSV needs the columns reference, amount, currency and date; id, status and
+    direction are understood.
+
+    Example: ibctl commissions payouts reconcile 2025-10-1 statement.xml
+    """
+    movements, sha256 = reconciling.read(file, paid_is=paid_is)
+    with db.transaction(dry_run=dry_run, reason=reason) as session:
+        result = reconciling.reconcile(session, batch, movements, file=file.name, sha256=sha256)
+    output.show(result.rows, EVIDENCE_COLUMNS, Listing(Format(form)))
+    if result.passed_over:
+        output.note(f"{file.name}: {result.passed_over:,} movements are none of the batch's")
+    _announce(result, session.written)
+    if result.findings:
+        output.warn(f"{result.findings:,} of the file's movements need somebody: look at their explanations")
+        raise typer.Exit(errors.FINDINGS)
+
+
+def _announce(result: reconciling.Reconciliation, written: db.Written) -> None:
+    left = f"{result.open:,} without evidence yet" if result.open else "none is open"
+    done = f"batch {result.batch.id}: {result.paid:,} paid now, {left}"
+    if written.nothing:
+        output.note(f"{done}; nothing new in the file")
+    elif written.dry_run:
+        output.note(f"{done}; dry run: nothing was written")
+    else:
+        output.note(f"{done}; change set {written.change_set}; what is proven is not taken back")

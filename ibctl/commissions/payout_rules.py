@@ -30,7 +30,7 @@ from ibctl.months import Month
 TROUBLE = ("to_calculate", "no_payee", "no_rate", "too_small", "nothing_due")
 # A rate may be this old: banks publish none on weekends and holidays.
 OLDEST_RATE = timedelta(days=7)
-REFERENCE = re.compile(r"IB(\d{4})(\d{2})B(\d+)N(\d{4,})")
+REFERENCE = re.compile(r"IB(\d{4})(\d{2})B(\d+)N(\d{5,})")
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,11 @@ def parse_batch(text: str) -> str:
 
 
 def reference(month: Month, number: int, position: int) -> str:
-    """Name a payment for the bank, which may drop all but letters and digits: IB202510B2N0001."""
-    return f"IB{month.year:04d}{month.month:02d}B{number}N{position:04d}"
+    """Name a payment for the bank, which may drop all but letters and digits: IB202510B2N00001.
+
+    MT940 has room for 16 characters; what is cut off behind them leaves no other payment's name.
+    """
+    return f"IB{month.year:04d}{month.month:02d}B{number}N{position:05d}"
 
 
 def payable(base_amount: Decimal, rate: Rate, currency: str) -> Decimal:

@@ -291,7 +291,8 @@ def approve(session: Session, batch_id: str) -> PayoutBatch:
 
 _LISTING = sa.text(
     """
-    SELECT b.*, i.*, count(*) OVER () AS total
+    SELECT b.*, i.*, count(*) OVER () AS total,
+      (SELECT count(*) FROM ibctl.payout_payment p WHERE p."batchId" = b.id AND p."itemId" IS NULL) AS unmatched
     FROM ibctl.payout_batch b
     JOIN LATERAL (
       SELECT count(*) AS items, count(*) FILTER (WHERE status = 'PROCESSING') AS processing,
@@ -308,12 +309,15 @@ _LISTING = sa.text(
 _ITEMS = sa.text(
     """
     SELECT i.id, i.reference, u.email, i."userId", i."commissionId", i.status, i."baseAmount", i.amount, i.currency,
-      i.rate, i."rateDate", i."rateSource", c."paidAt", p.sent, p.findings
+      i.rate, i."rateDate", i."rateSource", c."paidAt", p.sent,
+      -- What has been made up for is a finding no more.
+      CASE WHEN p.strange OR p.sent <> CASE WHEN i.status = 'CANCELLED' THEN 0 ELSE i.amount END
+        THEN p.findings END AS findings
     FROM ibctl.payout_item i LEFT JOIN "User" u ON u.id = i."userId"
     LEFT JOIN "IbCommission" c ON c.id = i."commissionId" AND i.status = 'PAID'
     LEFT JOIN LATERAL (
-      SELECT sum(CASE WHEN direction = 'debit' THEN amount ELSE -amount END) AS sent,
-        string_agg(finding, ', ' ORDER BY "createdAt", id) AS findings
+      SELECT sum(CASE direction WHEN 'debit' THEN amount ELSE -amount END) FILTER (WHERE currency = i.currency) AS sent,
+        bool_or(currency <> i.currency) AS strange, string_agg(finding, ', ' ORDER BY "createdAt", id) AS findings
       FROM ibctl.payout_payment WHERE "itemId" = i.id
     ) p ON true
     WHERE i."batchId" = :batch ORDER BY i.reference

@@ -83,7 +83,7 @@ class PayoutItem(SQLModel, table=True):
     # The commission's id again, until the payment is cancelled: none can be in two payments, whatever a program does.
     claim: str | None = Field(default=None, sa_column=Column("claim", Text))
     user_id: str = Field(sa_column=Column("userId", Text, nullable=False))
-    # What the bank carries along: IB202510B1N0001.
+    # What the bank carries along: IB202510B1N00001.
     reference: str = Field(sa_column=Column("reference", Text, nullable=False))
     # PROCESSING, PAID, CANCELLED
     status: str = Field(default="PROCESSING", sa_column=Column("status", Text, nullable=False))

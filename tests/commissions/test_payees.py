@@ -207,6 +207,22 @@ def test_the_same_file_again_writes_nothing(platform: Platform, sql: Sql, ibctl:
     assert sql("SELECT to_jsonb(p) FROM ibctl.payee p") == before
 
 
+@pytest.mark.parametrize(
+    "content",
+    [f"Rosa Vidal,{IBAN},EUR\n", f"ib,name\na@x.y,Vidal\n{IBAN},\n", f"ib,name,account\na@x.y,Vid\xe1l,{IBAN}\n",
+     f"ib;name;account\na@x.y;\"Vidal;{IBAN}\n"],
+)  # fmt: skip
+def test_whatever_is_wrong_with_a_file_nothing_of_it_is_quoted(
+    platform: Platform, ibctl: Run, tmp_path: Path, content: str
+) -> None:
+    platform.user("a@x.y")
+    file = tmp_path / "payees.csv"
+    file.write_bytes(content.encode("cp1252"))
+    ended = ibctl(*IMPORT, file)
+    assert "Vid" not in ended.stderr
+    assert IBAN[2:] not in ended.stderr
+
+
 def test_who_has_no_payee_is_listed(platform: Platform, ibctl: Run) -> None:
     platform.user("a@x.y")
     platform.user("admin@x.y", role="ADMIN")

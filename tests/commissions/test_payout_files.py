@@ -40,7 +40,7 @@ SCHEMA = xmlschema.XMLSchema(Path(xmlschema.__file__).parents[1] / "sepaxml/sche
 
 def payment(number: int = 1, **change: Any) -> Payment:
     values: dict[str, Any] = {
-        "reference": f"IB202510B1N{number:04d}", "email": f"ib{number}@x.y", "name": "Rosa Vidal", "account": IBANS[0],
+        "reference": f"IB202510B1N{number:05d}", "email": f"ib{number}@x.y", "name": "Rosa Vidal", "account": IBANS[0],
         "method": "bank_transfer", "amount": Decimal("86.42"), "currency": "EUR", "base_amount": Decimal("100.00"),
         "rate": Decimal("1.1571"), "rate_date": date(2025, 10, 31),
     }  # fmt: skip
@@ -73,7 +73,7 @@ def test_pain_001_says_what_is_paid_to_whom_and_under_which_reference() -> None:
         "CreDtTm": ["2025-11-03T09:30:00"],
         "CtrlSum": ["86.47", "86.47"],
         "NbOfTxs": ["2", "2"],
-        "EndToEndId": ["IB202510B1N0001", "IB202510B1N0002"],
+        "EndToEndId": ["IB202510B1N00001", "IB202510B1N00002"],
         "InstdAmt": ["86.42", "0.05"],
         "IBAN": [IBANS[1], IBANS[0], IBANS[2]],
         "Nm": ["Broker Sohne Ltd", "Broker Sohne Ltd", "Rosa Vidal", "Zoe script Muller"],
@@ -108,7 +108,7 @@ def test_the_generic_file_has_every_figure_and_nothing_a_spreadsheet_runs() -> N
     file, _ = payout_files.make("generic", ORDER, [payment(name="=cmd|'/C calc'!A0")])
     header, row = rows(file.text)
     assert dict(zip(header, row, strict=True)) == {
-        "reference": "IB202510B1N0001", "email": "ib1@x.y", "name": "'=cmd|'/C calc'!A0", "account": IBANS[0],
+        "reference": "IB202510B1N00001", "email": "ib1@x.y", "name": "'=cmd|'/C calc'!A0", "account": IBANS[0],
         "method": "bank_transfer", "amount": "86.42", "currency": "EUR", "baseAmount": "100.00", "baseCurrency": "USD",
         "rate": "1.1571", "rateDate": "2025-10-31", "month": "2025-10",
     }  # fmt: skip
@@ -121,7 +121,7 @@ def test_paypal_gets_a_file_for_each_currency_without_a_header_and_yen_without_d
     ]
     euros, yen, _ = payout_files.make("paypal", ORDER, payments)
     assert (euros.name, yen.name) == ("payout-2025-10-1-EUR-1.csv", "payout-2025-10-1-JPY-1.csv")
-    assert rows(yen.text) == [["b@example.com", "15385", "JPY", "IB202510B1N0002", "Commission 2025-10", "PAYPAL"]]
+    assert rows(yen.text) == [["b@example.com", "15385", "JPY", "IB202510B1N00002", "Commission 2025-10", "PAYPAL"]]
 
 
 def test_wise_takes_a_thousand_rows_a_file_and_emails_apart_from_ibans() -> None:

@@ -62,8 +62,8 @@ def test_a_batch_claims_the_pending_rows_and_copies_their_amounts(platform: Plat
         "batch 2025-10-1: 2 IBs, 150.25 USD; change set 1, `ibctl commissions payouts cancel 2025-10-1`" in ended.stderr
     )
     assert statuses(sql) == {"a@x.y": "PROCESSING", "b@x.y": "PROCESSING", "held@x.y": "HELD"}
-    assert payments(sql) == [("IB202510B1N0001", "a@x.y", "PROCESSING", "100.00", "USD"),
-                             ("IB202510B1N0002", "b@x.y", "PROCESSING", "50.25", "USD")]  # fmt: skip
+    assert payments(sql) == [("IB202510B1N00001", "a@x.y", "PROCESSING", "100.00", "USD"),
+                             ("IB202510B1N00002", "b@x.y", "PROCESSING", "50.25", "USD")]  # fmt: skip
     sql('UPDATE "IbCommission" SET "totalPayout" = 999')
     assert [row[3] for row in payments(sql)] == ["100.00", "50.25"]
 
@@ -96,7 +96,7 @@ def test_a_second_batch_takes_the_rest_under_references_of_its_own(platform: Pla
     two(platform)
     create(ibctl, "--only", "a@x.y")
     create(ibctl)
-    assert [row[:2] for row in payments(sql)] == [("IB202510B1N0001", "a@x.y"), ("IB202510B2N0001", "b@x.y")]
+    assert [row[:2] for row in payments(sql)] == [("IB202510B1N00001", "a@x.y"), ("IB202510B2N00001", "b@x.y")]
     again = ibctl(*CREATE, "--yes")
     assert again.exit_code == 3
     assert "nothing of 2025-10 can be paid out by bank_transfer: no commission of it is PENDING" in again.stderr
@@ -180,7 +180,7 @@ def test_a_rate_that_is_corrected_later_changes_no_payment(platform: Platform, s
     platform.rate("2025-10-31", "EUR", "1.1571")
     create(ibctl)
     sql("UPDATE ibctl.exchange_rate SET rate = 2")
-    assert payments(sql) == [("IB202510B1N0001", "e@x.y", "PROCESSING", "86.42", "EUR")]
+    assert payments(sql) == [("IB202510B1N00001", "e@x.y", "PROCESSING", "86.42", "EUR")]
 
 
 def test_no_rate_is_guessed(platform: Platform, sql: Sql, ibctl: Run) -> None:
@@ -209,7 +209,7 @@ def test_cancelling_gives_the_rows_back_to_be_paid_anew(platform: Platform, sql:
     assert statuses(sql) == {"a@x.y": "PENDING", "b@x.y": "PENDING"}
     assert sql('SELECT id, "totalPayout", "paidAt" FROM "IbCommission" ORDER BY id') == before
     create(ibctl)
-    assert [row[0] for row in payments(sql) if row[2] == "PROCESSING"] == ["IB202510B2N0001", "IB202510B2N0002"]
+    assert [row[0] for row in payments(sql) if row[2] == "PROCESSING"] == ["IB202510B2N00001", "IB202510B2N00002"]
     assert ibctl(*CANCEL, "2025-10-1", "--yes").exit_code == 3
 
 

@@ -1,0 +1,293 @@
+"""What banks and providers report: camt.053, MT940 and CSV, read into movements of money. Plain values only.
+
+A file is read whole or refused: evidence with a hole in it is none. Only what is booked counts; what a bank announces,
+or a provider has not sent yet, is passed over. What a file says about people is not kept.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Literal
+
+from ibctl import days, imports, money, tabular
+from ibctl.errors import RequestError
+from ibctl.tabular.source import STANDARD_INPUT, open_source
+
+Kind = Literal["camt.053", "mt940", "csv"]
+# A month of 10,000 payouts is a tenth of it.
+LARGEST = 50 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Movement:
+    """Money that left (`debit`) or came back (`credit`); the amount is above zero.
+
+    `texts` is where a payment's reference may stand; `listed` says that the file lists payouts and nothing else.
+    """
+
+    where: str
+    direction: Literal["debit", "credit"]
+    booked_on: date
+    amount: Decimal
+    currency: str
+    texts: tuple[str, ...]
+    bank_reference: str | None
+    listed: bool = False
+
+
+def kind(path: Path) -> Kind:
+    """Tell what a file is from how it begins. Raises RequestError when it cannot be read or is too large."""
+    start = _content(path)[:4096]
+    wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")
+    text = start.decode("utf-16" if wide else "utf-8", "replace").lstrip("\ufeff \r\n\t")
+    if text.startswith("<"):
+        return "camt.053"
+    return "mt940" if re.search(r"^:20:", text, re.MULTILINE) else "csv"
+
+
+def _content(path: Path) -> bytes:
+    if path == STANDARD_INPUT:
+        raise RequestError("name a file: evidence is read more than once")
+    with open_source(path) as source, source.opened() as content:
+        found = content.stream.read(LARGEST + 1)
+    if len(found) > LARGEST:
+        raise RequestError(f"{path} is larger than {LARGEST // 1024 // 1024} MB: split it")
+    return found
+
+
+def read(path: Path, *, paid_is: Literal["positive", "negative"] = "positive") -> list[Movement]:
+    """Read a file's movements in their order; `paid_is` tells which sign in a CSV file means that money left.
+
+    Raises RequestError, in one line that names the file and the place, for whatever cannot be read.
+    """
+    match kind(path):
+        case "camt.053":
+            return list(_camt(path))
+        case "mt940":
+            return list(_mt940(path))
+        case _:
+            return list(_csv(path, paid_is))
+
+
+# ------------------------------------------------------------------------------------------------------------- camt.053
+
+
+def _camt(path: Path) -> Iterator[Movement]:
+    root = _xml(path)
+    statement = next((node for node in root.iter() if _name(node) in ("BkToCstmrStmt", "BkToCstmrDbtCdtNtfctn")), None)
+    if statement is None:
+        raise RequestError(f"{path} is no camt.053: it holds no BkToCstmrStmt, a bank's statement of what is booked")
+    entries = [node for node in statement.iter() if _name(node) == "Ntry"]
+    for number, entry in enumerate(entries, 1):
+        if (_text(entry, "Sts", "Cd") or _text(entry, "Sts")) in ("BOOK", None):
+            try:
+                yield from _entry(f"entry {number}", entry)
+            except (ValueError, InvalidOperation) as exc:
+                raise RequestError(f"{path}, entry {number}: {_problem(exc)}") from None
+
+
+def _problem(exc: Exception) -> str:
+    return "its amount is none" if isinstance(exc, InvalidOperation) else str(exc)
+
+
+def _xml(path: Path) -> Any:
+    """Parse without entities and document types: they can read files, call out, or grow without end."""
+    from defusedxml import ElementTree
+    from defusedxml.common import DefusedXmlException
+
+    try:
+        return ElementTree.fromstring(_content(path), forbid_dtd=True)
+    except DefusedXmlException:
+        raise RequestError(
+            f"{path} declares a document type or entities, which no bank does: it was not read"
+        ) from None
+    except (ElementTree.ParseError, ValueError, LookupError) as exc:
+        raise RequestError(f"{path} is not well-formed XML ({exc})") from None
+
+
+def _name(node: Any) -> str:
+    return str(node.tag).rpartition("}")[2]
+
+
+def _find(node: Any, *path: str) -> Any:
+    for name in path:
+        node = next((child for child in node if _name(child) == name), None)
+        if node is None:
+            return None
+    return node
+
+
+def _text(node: Any, *path: str) -> str | None:
+    found = _find(node, *path)
+    return (found.text or "").strip() or None if found is not None else None
+
+
+def _entry(where: str, entry: Any) -> Iterator[Movement]:
+    """Yield an entry's transactions where the bank lists each with its amount, else the entry as one movement."""
+    details = [node for node in entry.iter() if _name(node) == "TxDtls"]
+    if details and (len(details) == 1 or all(_instructed(one) is not None for one in details)):
+        for one in details:
+            yield _movement(where, entry, one)
+    else:
+        yield _movement(where, entry, None)
+
+
+def _movement(where: str, entry: Any, transaction: Any) -> Movement:
+    source = entry if transaction is None else transaction
+    amount = None if transaction is None else _instructed(transaction)
+    amount = _find(entry, "Amt") if amount is None else amount
+    if amount is None:
+        raise ValueError("it has no amount")
+    sign = (None if transaction is None else _text(transaction, "CdtDbtInd")) or _text(entry, "CdtDbtInd")
+    if sign not in ("DBIT", "CRDT"):
+        raise ValueError("it does not say whether money left or came (CdtDbtInd)")
+    own = None if transaction is None else _text(transaction, "Refs", "AcctSvcrRef")
+    value = _above_zero(Decimal((amount.text or "").strip()))
+    return Movement(
+        where, "debit" if sign == "DBIT" else "credit", _booked_on(entry), value,
+        (amount.get("Ccy") or "").upper(), tuple(_texts(source)), own or _text(entry, "AcctSvcrRef"),
+    )  # fmt: skip
+
+
+def _instructed(transaction: Any) -> Any:
+    """Return what was ordered, in its own currency, before what the account was charged."""
+    for path in (("AmtDtls", "InstdAmt", "Amt"), ("AmtDtls", "TxAmt", "Amt"), ("Amt",)):
+        found = _find(transaction, *path)
+        if found is not None:
+            return found
+    return None
+
+
+def _texts(node: Any) -> Iterator[str]:
+    """Yield where references stand: the identifiers that travel along, and what is written for people."""
+    for child in node.iter():
+        if (
+            _name(child) in ("EndToEndId", "InstrId", "TxId", "Ustrd", "Ref", "AddtlTxInf", "AddtlNtryInf")
+            and child.text
+        ):
+            yield child.text
+
+
+def _booked_on(entry: Any) -> date:
+    for element in ("BookgDt", "ValDt"):
+        text = _text(entry, element, "Dt") or _text(entry, element, "DtTm")
+        if text:
+            return days.parse(text[:10])
+    raise ValueError("it has no date of booking")
+
+
+def _above_zero(amount: Decimal) -> Decimal:
+    if not amount.is_finite() or not 0 < amount < money.LIMIT:
+        raise ValueError("its amount is not above zero")
+    return amount
+
+
+# ---------------------------------------------------------------------------------------------------------------- MT940
+
+
+def _mt940(path: Path) -> Iterator[Movement]:
+    import mt940
+
+    text = _decoded(path)
+    wanted = len(re.findall(r"^:61:", text, re.MULTILINE))
+    try:
+        # A handle: a text could be taken for a file's name. Field 86 is left as it is: each bank fills it differently.
+        found = list(mt940.parse(io.StringIO(text), processors={"post_transaction_details": []}))
+    except (ValueError, RuntimeError, KeyError, InvalidOperation) as exc:
+        raise RequestError(f"{path} cannot be read as MT940 ({type(exc).__name__})") from None
+    if len(found) != wanted:
+        raise RequestError(
+            f"{path} has {wanted} movements, of which {len(found)} can be read as MT940: nothing was taken"
+        )
+    for number, transaction in enumerate(found, 1):
+        yield _transaction(path, number, transaction.data)
+
+
+def _decoded(path: Path) -> str:
+    content = _content(path)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def _transaction(path: Path, number: int, data: Mapping[str, Any]) -> Movement:
+    amount = data.get("amount")
+    if amount is None or data.get("date") is None:
+        raise RequestError(f"{path}, movement {number}: it has no amount or no date")
+    # D and C, and RD and RC for one that is taken back.
+    left = data.get("status") in ("D", "RC")
+    names = ("customer_reference", "extra_details", "transaction_details")
+    return Movement(
+        f"movement {number}", "debit" if left else "credit", date(*data["date"].timetuple()[:3]),
+        abs(amount.amount), str(amount.currency).upper(), tuple(str(data[name]) for name in names if data.get(name)),
+        data.get("bank_reference"),
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------------ CSV
+
+ALIASES: Mapping[str, Sequence[str]] = {
+    "reference": ("payment reference", "end to end id", "endtoendid", "customer id", "reference id", "unique id"),
+    "amount": ("gross", "target amount", "target amount (after fees)", "paid amount", "net amount"),
+    "currency": ("currency code", "target currency", "amount currency"),
+    "date": ("booked on", "booking date", "finished on", "paid at", "completed", "value date"),
+    "id": ("transaction id", "bank reference", "transfer id", "payout item id"),
+    "status": ("state", "transaction status"),
+    "direction": (),
+}
+_SENT = frozenset(
+    {"", "paid", "completed", "complete", "sent", "success", "successful", "booked", "outgoing_payment_sent"}
+)
+_BACK = frozenset({"returned", "refunded", "reversed", "bounced", "bounced_back", "funds_refunded"})
+_NOT_SENT = frozenset({
+    "pending", "processing", "unclaimed", "failed", "denied", "blocked", "on_hold", "held", "cancelled", "canceled",
+    "incoming_payment_waiting", "funds_converted",
+})  # fmt: skip
+
+
+def _csv(path: Path, paid_is: str) -> Iterator[Movement]:
+    with ExitStack() as stack:
+        with imports.unquoted():
+            file = stack.enter_context(tabular.open_table(path))
+            columns = tabular.columns(file, ALIASES, ["reference", "amount", "currency", "date"])
+        for line, cells in file.rows():
+            try:
+                if len(cells) != len(file.header):
+                    raise ValueError(tabular.misfit(cells, len(file.header)))
+                movement = _row(line, {name: cells[at].strip() for name, at in columns.items()}, paid_is)
+            except ValueError as exc:
+                raise RequestError(f"{path}, row {line}: {exc}; nothing was taken") from None
+            if movement is not None:
+                yield movement
+
+
+def _row(line: int, cells: Mapping[str, str], paid_is: str) -> Movement | None:
+    status = re.sub(r"[\s-]+", "_", cells.get("status", "").lower())
+    if status in _NOT_SENT:
+        return None
+    if status not in _SENT | _BACK:
+        raise ValueError(f"the status '{cells['status']}' is not known")
+    amount = money.parse(cells["amount"])
+    left = _is_debit(cells.get("direction", "").lower(), amount, paid_is) and status not in _BACK
+    return Movement(
+        f"row {line}", "debit" if left else "credit", days.parse(cells["date"][:10]), _above_zero(abs(amount)),
+        cells["currency"].upper(), (cells["reference"],), cells.get("id") or None, listed=True,
+    )  # fmt: skip
+
+
+def _is_debit(direction: str, amount: Decimal, paid_is: str) -> bool:
+    if direction in ("debit", "out", "outgoing"):
+        return True
+    if direction in ("credit", "in", "incoming"):
+        return False
+    if direction:
+        raise ValueError(f"the direction '{direction}' is neither debit nor credit")
+    return (amount > 0) == (paid_is == "positive")

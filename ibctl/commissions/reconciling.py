@@ -1,0 +1,158 @@
+"""Holds what banks report against a batch. A commission becomes PAID here and nowhere else, and only on evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from ibctl import clock, db
+from ibctl.commissions import bank_files, payouts
+from ibctl.commissions import evidence_rules as rules
+from ibctl.commissions.bank_files import Movement
+from ibctl.commissions.evidence_rules import Due, Judged
+from ibctl.errors import RequestError
+from ibctl.models.payouts import PayoutBatch, PayoutItem, PayoutPayment
+from ibctl.tabular.source import sha256 as sha256_of
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """How a file and a batch compare: a row for each movement that concerns the batch; how many are `new`, and `paid`.
+
+    `passed_over` movements are none of the batch's; `open` payments of it have no evidence yet.
+    """
+
+    batch: PayoutBatch
+    rows: list[dict[str, Any]]
+    new: int
+    paid: int
+    passed_over: int
+    open: int
+
+    @property
+    def findings(self) -> int:
+        """How many movements have something wrong with them that has not been settled."""
+        return sum(row["open"] for row in self.rows)
+
+
+_MARK_PAID = sa.text(
+    """
+    UPDATE "IbCommission" c SET "paymentStatus" = 'PAID', "paidAt" = p.paid_at, "paymentMethod" = :method,
+      "paymentReference" = p.reference, "updatedAt" = :now
+    FROM unnest(CAST(:ids AS text[]), CAST(:times AS timestamp[]), CAST(:references AS text[]))
+      AS p (id, paid_at, reference)
+    WHERE c.id = p.id AND c."paymentStatus" = 'PROCESSING'
+    """
+)
+
+
+def read(path: Path, *, paid_is: Literal["positive", "negative"]) -> tuple[list[Movement], str]:
+    """Return a file's movements and the SHA-256 of its bytes. Raises RequestError as `bank_files.read` does."""
+    return bank_files.read(path, paid_is=paid_is), sha256_of(path)
+
+
+def reconcile(
+    session: db.Transaction, batch_id: str, movements: Sequence[Movement], *, file: str, sha256: str
+) -> Reconciliation:
+    """Take a file's movements as evidence for a batch; what was taken before is not taken again.
+
+    Raises RequestError when a commission that is proven to be paid is not PROCESSING any more.
+    """
+    db.lock(session, payouts.LOCK)
+    batch = payouts.find(session, batch_id, for_update=True)
+    items = {item.id: item for item in payouts.items(session, batch)}
+    known = {one.id: one for one in _evidence(session, batch)}
+    dues = _dues(items.values(), known.values())
+    identified = list(rules.identified(batch.id, movements))
+    new = [(number, movement) for number, movement in identified if number not in known]
+    judged = list(rules.judge(new, dues, _elsewhere(session, movements, dues)))
+    session.add_all(_payment(session, batch, one, file, sha256) for one in judged)
+    paid = _mark_paid(session, batch, [items[due.id] for due in dues.values() if _is_proven(due)], dues)
+    old = [_known(known[number], movement, dues) for number, movement in identified if number in known]
+    return Reconciliation(
+        batch, [_row(one) for one in _in_file_order(identified, [*old, *judged])], len(judged), paid,
+        len(new) - len(judged), sum(item.status == "PROCESSING" for item in items.values()),
+    )  # fmt: skip
+
+
+def _evidence(session: Session, batch: PayoutBatch) -> Iterable[PayoutPayment]:
+    return session.exec(select(PayoutPayment).where(PayoutPayment.batch_id == batch.id)).all()
+
+
+def _dues(items: Iterable[PayoutItem], evidence: Iterable[PayoutPayment]) -> dict[str, Due]:
+    """Return a batch's payments by reference, with what has been sent for each."""
+    by_id = {item.id: Due(item.id, item.reference, item.amount, item.currency, item.status) for item in items}
+    for one in evidence:
+        due = by_id.get(one.item_id or "")
+        if due is not None and one.currency == due.currency:
+            due.sent += one.amount if one.direction == "debit" else -one.amount
+    return {due.reference: due for due in by_id.values()}
+
+
+def _elsewhere(session: Session, movements: Iterable[Movement], dues: Mapping[str, Due]) -> frozenset[str]:
+    """Return those of the references in a file that name payments of other batches."""
+    named = {reference for movement in movements for reference in rules.references(movement)} - dues.keys()
+    return frozenset(session.exec(select(PayoutItem.reference).where(col(PayoutItem.reference).in_(named))))
+
+
+def _payment(session: db.Transaction, batch: PayoutBatch, one: Judged, file: str, sha256: str) -> PayoutPayment:
+    moved = one.movement
+    return PayoutPayment(
+        id=one.id, batch_id=batch.id, item_id=one.due.id if one.due else None, direction=moved.direction,
+        booked_on=moved.booked_on, amount=moved.amount, currency=moved.currency, bank_reference=moved.bank_reference,
+        finding=one.finding, file_name=file, sha256=sha256, change_set_id=session.change_set_id,
+    )  # fmt: skip
+
+
+def _is_proven(due: Due) -> bool:
+    return due.status == "PROCESSING" and due.settled and due.paid_on is not None
+
+
+def _mark_paid(session: Session, batch: PayoutBatch, items: Sequence[PayoutItem], dues: Mapping[str, Due]) -> int:
+    if not items:
+        session.flush()
+        return 0
+    times = [datetime.combine(dues[item.reference].paid_on or batch.created_at.date(), time()) for item in items]
+    values = {
+        "ids": [item.commission_id for item in items], "times": times, "now": clock.now(), "method": batch.method,
+        "references": [item.reference for item in items],
+    }  # fmt: skip
+    moved = session.execute(_MARK_PAID, values).rowcount  # type: ignore[attr-defined] # a CursorResult
+    if moved != len(items):
+        raise RequestError(
+            f"{len(items) - moved} of the {len(items)} commissions that the file proves to be paid are not PROCESSING "
+            "any more, nothing was written: something else than ibctl changed them"
+        )
+    for item in items:
+        item.status = "PAID"
+    session.flush()
+    return len(items)
+
+
+# -------------------------------------------------------------------------------------------------------------- showing
+
+
+def _known(payment: PayoutPayment, movement: Movement, dues: Mapping[str, Due]) -> Judged:
+    due = next((due for due in dues.values() if due.id == payment.item_id), None)
+    return Judged(payment.id, movement, due, payment.finding)
+
+
+def _in_file_order(identified: Iterable[tuple[str, Movement]], judged: Iterable[Judged]) -> Iterable[Judged]:
+    by_id = {one.id: one for one in judged}
+    return [by_id[number] for number, _ in identified if number in by_id]
+
+
+def _row(one: Judged) -> dict[str, Any]:
+    moved, due = one.movement, one.due
+    return {
+        "where": moved.where, "reference": due.reference if due else None, "direction": moved.direction,
+        "bookedOn": moved.booked_on, "amount": moved.amount, "currency": moved.currency,
+        "due": due.amount if due else None, "bankReference": moved.bank_reference, "finding": one.finding,
+        "open": one.is_open, "explanation": rules.explain(one),
+    }  # fmt: skip

@@ -53,13 +53,14 @@ def span(month: str | None, since: str | None, until: str | None) -> tuple[date 
             raise UsageError("--month excludes --from and --to: give one or the other")
         whole = months.parse(month)
         return whole.first_day, whole.next.first_day - timedelta(days=1)
-    first, last = _option("--from", since), _option("--to", until)
+    first, last = option("--from", since), option("--to", until)
     if first is not None and last is not None and first > last:
         raise UsageError(f"--from {first} is later than --to {last}")
     return first, last
 
 
-def _option(name: str, text: str | None) -> date | None:
+def option(name: str, text: str | None) -> date | None:
+    """Read an option that is a day. Raises UsageError, which names the option."""
     if text is None:
         return None
     try:

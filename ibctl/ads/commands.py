@@ -9,13 +9,15 @@ from typing import Annotated
 import typer
 
 from ibctl import days, db, imports, output, tabular
-from ibctl.ads import account_commands, service, template_commands, token_commands
+from ibctl.ads import account_commands, service, sync_commands, template_commands, token_commands
 from ibctl.output import Column
 from ibctl.users import completion
 
 app = typer.Typer(no_args_is_help=True, help="Facebook: ad accounts, spend, campaigns.")
 spend = typer.Typer(no_args_is_help=True, help="What each ad account spent on each day.")
+app.command("sync")(sync_commands.sync_)
 app.add_typer(spend, name="spend")
+spend.command()(sync_commands.restatements)
 app.add_typer(account_commands.app, name="accounts")
 app.add_typer(token_commands.app, name="tokens")
 app.add_typer(template_commands.app, name="templates")
@@ -38,6 +40,8 @@ COLUMNS = [
     Column("cpl", "money", brief=False),
     Column("cumulativeSpend", "money", brief=False),
     Column("cumulativeLeads", "number", brief=False),
+    # Whether Facebook may still tell it otherwise: provisional or final.
+    Column("quality", "flag"),
     Column("createdAt", "time", brief=False),
     Column("updatedAt", "time", brief=False),
 ]

@@ -110,7 +110,7 @@ def import_spend(
         session, sql.COPY_FILE, ((id_, day.account.id, day.date, day.daily_spend, *day.counts) for id_, day in staged)
     )
     counts = _write(session)
-    settled = [Settled(*row) for row in session.execute(sql.SETTLED)]
+    settled = [Settled(*row) for row in session.execute(sa.text(sql.SETTLED))]
     session.execute(sql.DROP)
     return SpendImport(rows=reading.good, refused=reading.refused, settled=settled, **counts)
 
@@ -137,8 +137,8 @@ def _write(session: Session) -> dict[str, int]:
     session.execute(sql.CREATE_AFTER)
     session.execute(sa.text("ANALYZE spend_after"))
     _require_countable(session)
-    session.execute(sql.INSERT, now)
-    updated = session.execute(sql.UPDATE, now).rowcount  # type: ignore[attr-defined]
+    session.execute(sa.text(sql.INSERT), now)
+    updated = session.execute(sa.text(sql.UPDATE), now).rowcount  # type: ignore[attr-defined]
     added, changed, of_former_owners = session.execute(sql.COUNTS).one()
     return {
         "added": added,
@@ -149,7 +149,7 @@ def _write(session: Session) -> dict[str, int]:
 
 
 def _require_countable(session: Session) -> None:
-    beyond = session.execute(sql.BEYOND, {"largest": rules.LARGEST_COUNT}).first()
+    beyond = session.execute(sa.text(sql.BEYOND), {"largest": rules.LARGEST_COUNT}).first()
     if beyond is not None:
         raise RequestError(
             f"account {beyond[0]} would have {beyond[1]:,} leads by {beyond[2]}, more than the running total can hold "
@@ -202,10 +202,12 @@ def _where(session: Session, which: Filter) -> tuple[str, dict[str, Any]]:
 
 
 _LISTING = """
-    SELECT h.*, u.email, a."adAccountName", a.currency
+    SELECT h.*, u.email, a."adAccountName", a.currency,
+      CASE WHEN h."date" BETWEEN s."firstDay" AND s."finalThrough" THEN 'final' ELSE 'provisional' END AS quality
     FROM "AdSpendHistory" h
     JOIN "FacebookAdAccount" a ON a.id = h."adAccountId"
     JOIN "User" u ON u.id = h."userId"
+    LEFT JOIN ibctl.ad_account_state s ON s.id = h."adAccountId"
     WHERE {where}
     ORDER BY h."date" DESC, h."adAccountId" LIMIT :limit
 """

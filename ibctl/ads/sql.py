@@ -1,4 +1,8 @@
-"""How a spend file is carried over into "AdSpendHistory": staged, compared, derived and written, in this order."""
+"""How reported days are carried over into "AdSpendHistory": staged, compared, derived and written, in this order.
+
+A file's days are staged in temporary tables, an account's from Facebook in steps of one statement (`sync_sql`): both
+are called `spend_file`, `spend_start`, `spend_after`, and what is derived from them is written down here once.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,7 @@ CREATE_FILE = sa.text(
 COPY_FILE = "COPY spend_file FROM STDIN"
 
 # The first day that an import changes, for each account where it changes anything.
-CREATE_START = sa.text(
-    """
-    CREATE TEMP TABLE spend_start AS
+START = """
     SELECT f."adAccountId", min(f."date") AS "date"
     FROM spend_file f LEFT JOIN "AdSpendHistory" h ON h."adAccountId" = f."adAccountId" AND h."date" = f."date"
     WHERE h.id IS NULL
@@ -26,8 +28,8 @@ CREATE_START = sa.text(
          (f."dailySpend", coalesce(f.impressions, h.impressions), coalesce(f.clicks, h.clicks),
           coalesce(f.leads, h.leads), coalesce(f.conversions, h.conversions))
     GROUP BY f."adAccountId"
-    """
-)
+"""
+CREATE_START = sa.text(f"CREATE TEMP TABLE spend_start AS {START}")
 LOCK_ACCOUNTS = sa.text(
     """
     SELECT count(*) FROM (
@@ -47,10 +49,8 @@ LOCK_DAYS = sa.text(
 # Every day from there on, as it will be. Sums are taken over all days of the account in `numeric`, so that no order of
 # imports leads to other totals. A derived double is rounded once, from an exact sum or a quotient of 20 decimals (which
 # the zeros behind the factor 1 ask for); `dailySpend` counts with the 15 digits that money is read with everywhere.
-CREATE_AFTER = sa.text(
-    """
-    CREATE TEMP TABLE spend_after AS
-    WITH said AS MATERIALIZED (
+AFTER_STEPS = """
+    said AS MATERIALIZED (
       SELECT f.* FROM spend_file f JOIN spend_start s ON s."adAccountId" = f."adAccountId" AND f."date" >= s."date"
     ), stored AS MATERIALIZED (
       SELECT h.* FROM "AdSpendHistory" h
@@ -76,6 +76,8 @@ CREATE_AFTER = sa.text(
       FULL JOIN said f ON f."adAccountId" = h."adAccountId" AND f."date" = h."date"
       JOIN "FacebookAdAccount" a ON a.id = coalesce(h."adAccountId", f."adAccountId")
     )
+"""
+AFTER = """
     SELECT m.id, m.added, m."adAccountId", m."date", m."userId", m."accountUserId", m."spendBefore",
       m."dailySpend", m.impressions, m.clicks, m.leads, m.conversions,
       NOT m.added AND m.said AND m.before IS DISTINCT FROM
@@ -87,17 +89,14 @@ CREATE_AFTER = sa.text(
       e.leads + sum(m.leads) OVER so_far AS "cumulativeLeads"
     FROM merged m JOIN earlier e ON e."adAccountId" = m."adAccountId"
     WINDOW so_far AS (PARTITION BY m."adAccountId" ORDER BY m."date")
-    """
-)
-BEYOND = sa.text(
-    """
+"""
+CREATE_AFTER = sa.text(f"CREATE TEMP TABLE spend_after AS WITH {AFTER_STEPS} {AFTER}")
+BEYOND = """
     SELECT coalesce(a."adAccountId", a.id), d."cumulativeLeads", d."date"
     FROM spend_after d JOIN "FacebookAdAccount" a ON a.id = d."adAccountId"
     WHERE d."cumulativeLeads" > :largest ORDER BY d."date", a.id LIMIT 1
-    """
-)
-INSERT = sa.text(
-    """
+"""
+INSERT = """
     INSERT INTO "AdSpendHistory" (
       id, "userId", "adAccountId", "date", "dailySpend", impressions, clicks, leads, conversions, ctr, cpc, cpl,
       "cumulativeSpend", "cumulativeLeads", "createdAt", "updatedAt"
@@ -105,10 +104,8 @@ INSERT = sa.text(
     SELECT id, "userId", "adAccountId", "date", "dailySpend", impressions, clicks, leads, conversions, ctr, cpc, cpl,
       "cumulativeSpend", "cumulativeLeads", :now, :now
     FROM spend_after WHERE added
-    """
-)
-UPDATE = sa.text(
-    """
+"""
+UPDATE = """
     UPDATE "AdSpendHistory" h SET
       "dailySpend" = d."dailySpend", impressions = d.impressions, clicks = d.clicks, leads = d.leads,
       conversions = d.conversions, ctr = d.ctr, cpc = d.cpc, cpl = d.cpl, "cumulativeSpend" = d."cumulativeSpend",
@@ -119,8 +116,7 @@ UPDATE = sa.text(
            h."cumulativeLeads") IS DISTINCT FROM
           (d."dailySpend", d.impressions, d.clicks, d.leads, d.conversions, d.ctr, d.cpc, d.cpl, d."cumulativeSpend",
            d."cumulativeLeads")
-    """
-)
+"""
 COUNTS = sa.text(
     """
     SELECT count(*) FILTER (WHERE added), count(*) FILTER (WHERE changed),
@@ -128,8 +124,7 @@ COUNTS = sa.text(
     FROM spend_after
     """
 )
-SETTLED = sa.text(
-    """
+SETTLED = """
     SELECT to_char(d."date", 'YYYY-MM') AS month, c."paymentStatus", array_agg(DISTINCT u.email), count(*)
     FROM spend_after d
     JOIN "IbCommission" c ON c."userId" = d."userId" AND c.year = extract(year FROM d."date")
@@ -137,7 +132,6 @@ SETTLED = sa.text(
     JOIN "User" u ON u.id = c."userId"
     WHERE c."paymentStatus" IN ('PROCESSING', 'PAID') AND d."dailySpend" <> coalesce(d."spendBefore", 0)
     GROUP BY 1, 2 ORDER BY 1, 2
-    """
-)
+"""
 # Not left to the end of the transaction, which may hold another import.
 DROP = sa.text("DROP TABLE spend_file, spend_start, spend_after")

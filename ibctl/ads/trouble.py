@@ -63,10 +63,11 @@ class Run:
         if written.change_set is not None:
             self.change_sets.append(written.change_set)
 
-    def finish(self, what: str) -> None:
+    def finish(self, what: str, *, quiet: bool = False) -> None:
         """Say how it went, and end: 0, 6 when some accounts failed, 5 when it was the only one asked for."""
         dry = "; dry run: nothing was written" if self.dry_run else ""
-        output.note(f"{what}: {self.done:,}{_numbers(self.change_sets)}{dry}")
+        if not quiet or self.failed:
+            output.note(f"{what}: {self.done:,}{_numbers(self.change_sets)}{dry}")
         if not self.failed:
             return
         output.note(f"accounts that failed: {len(self.failed):,} ({output.some(self.failed)})")

@@ -1,0 +1,154 @@
+"""`ibctl ads sync`: spend from Facebook, and what it told otherwise later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Annotated, Any
+
+import typer
+
+from ibctl import days, db, output
+from ibctl.ads import restatements as restated_days
+from ibctl.ads import sync, sync_rules, trouble
+from ibctl.ads.service import Settled
+from ibctl.ads.sync import Answer, Written
+from ibctl.errors import UsageError
+from ibctl.integrations.facebook.client import Line
+from ibctl.output import Column
+from ibctl.users import completion
+
+COLUMNS = [
+    Column("adAccountId"),
+    Column("email"),
+    Column("from", "date"),
+    Column("to", "date"),
+    Column("added", "number"),
+    Column("restated", "number"),
+    Column("unchanged", "number"),
+]
+RESTATEMENT_COLUMNS = [
+    Column("id", brief=False),
+    Column("adAccountId"),
+    Column("email", brief=False),
+    Column("date", "date"),
+    Column("field", "flag"),
+    Column("old", "rate"),
+    Column("new", "rate"),
+    Column("seenAt", "time"),
+]
+
+
+def sync_(
+    account: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this account: act_…, id or name; can be repeated.", show_default=False),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Read from this day on, like 2025-10-01.", show_default=False)
+    ] = None,
+    days_: Annotated[
+        int | None, typer.Option("--days", min=1, help="Read so many days, today included.", show_default="28")
+    ] = None,
+    parallel: Annotated[int, typer.Option(min=1, max=32, help="So many accounts at once.")] = 4,
+    max_wait: Annotated[str, typer.Option(help="Wait so long for Facebook's limits, then park.")] = "5m",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when all went well.")] = False,
+    format: output.SummaryFormatOption = "table",
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    _yes: output.YesOption = False,
+) -> None:
+    """Read daily spend of the connected accounts from Facebook.
+
+    Figures move for 28 days, so the last 28 are read each time, in the
+    account's own time zone; and any before them that were last read while
+    they still moved. What Facebook tells otherwise than before is kept as a
+    restatement. Facebook keeps 37 months.
+
+    Each account is written by itself: one that fails stops no other, and
+    nothing of it is written.
+
+    Example: ibctl ads sync --account act_123456 --since 2025-10-01
+    """
+    if since is not None and days_ is not None:
+        raise UsageError("--since and --days exclude each other")
+    first = days.option("--since", since)
+    patience = sync_rules.seconds("--max-wait", max_wait)
+    with db.reading() as session:
+        tasks, known = sync.plan(session, account or (), days_back=days_, since=first)
+    _tell_cuts(tasks)
+    run = trouble.Run.of(known, dry_run=dry_run, reason=reason)
+    rows: list[dict[str, Any]] = []
+    settled: list[Settled] = []
+    with Line(max_wait=patience, connections=parallel) as line, db.one_connection(), _progress(tasks) as show:
+        for number, answer in enumerate(sync.read_all(line, tasks, parallel), 1):
+            run.attempt(answer.task.connection, lambda answer=answer: _store(answer, run, rows, settled))  # type: ignore[misc]
+            show(number)
+    if not quiet or run.failed:
+        rows.sort(key=lambda row: row["adAccountId"])
+        output.show(rows, COLUMNS, output.Listing(output.Format(format)))
+    _tell_settled(settled)
+    run.finish("accounts read", quiet=quiet)
+
+
+def _progress(tasks: Sequence[sync.Task]) -> AbstractContextManager[Any]:
+    return output.progress("Reading accounts", len(tasks))
+
+
+def _store(answer: Answer, run: trouble.Run, rows: list[dict[str, Any]], settled: list[Settled]) -> None:
+    with db.transaction(dry_run=run.dry_run, reason=run.reason) as session:
+        written = sync.store(session, answer)
+    run.wrote(session.written)
+    rows.append(_row(answer, written))
+    settled.extend(written.settled)
+
+
+def _row(answer: Answer, written: Written) -> dict[str, Any]:
+    return {
+        "adAccountId": answer.task.connection.facebook_id,
+        "email": answer.task.connection.email,
+        "from": written.first,
+        "to": written.last,
+        "added": written.added,
+        "restated": written.restated,
+        "unchanged": written.unchanged,
+    }
+
+
+def _tell_cuts(tasks: Sequence[sync.Task]) -> None:
+    cut = [task for task in tasks if task.window.cut is not None]
+    if cut:
+        output.warn(f"Facebook keeps 37 months: read from {cut[0].window.first} on, not from {cut[0].window.cut}")
+
+
+def _tell_settled(settled: Sequence[Settled]) -> None:
+    """Say once for each month that is being paid or was paid that its spend has changed."""
+    for month, status in sorted({(one.month, one.status) for one in settled}):
+        of_month = [one for one in settled if (one.month, one.status) == (month, status)]
+        ibs = sorted({ib for one in of_month for ib in one.ibs})
+        output.warn(
+            f"{month} is {status} for {output.some(ibs)}: those commissions stay as they are, though this month's "
+            f"spend has changed (days: {sum(one.days for one in of_month):,})"
+        )
+
+
+def restatements(
+    account: Annotated[str | None, typer.Option(help="Only this ad account: act_…, id or name.")] = None,
+    ib: Annotated[str | None, typer.Option(help="Only this IB: email or id.", autocompletion=completion.ibs)] = None,
+    month: Annotated[str | None, typer.Option(help="Only days of this month, like 2025-10.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="Days from this one on.")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Days up to this one.")] = None,
+    limit: output.LimitOption = 50,
+    format: output.FormatOption = output.Format.table,
+    file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """List what Facebook came to tell otherwise about stored days, newest first.
+
+    Example: ibctl ads spend restatements --month 2025-10
+    """
+    first, last = days.span(month, since, until)
+    with db.reading() as session:
+        rows, total = restated_days.listing(session, account=account, ib=ib, first=first, last=last, limit=limit)
+    output.show(rows, RESTATEMENT_COLUMNS, output.Listing(format, file, columns))
+    output.cut_note(len(rows), limit, total, "restatements")

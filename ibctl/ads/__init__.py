@@ -8,5 +8,6 @@ Facebook shows it; `cpc` and `cpl` are spend per click and per lead, in the acco
 to divide by; `cumulativeSpend` and `cumulativeLeads` are the account's running totals by date.
 
 A *template* is one row of "AdTemplate", what a campaign is to be made of: `template_schema` says what its data look
-like, `template_rules` what Facebook would refuse in them.
+like, `template_rules` what Facebook would refuse in them. A *campaign* is one row of "AdCampaign"; a *boost* is one for
+a page's post. What is made at Facebook for a campaign bears its *tag* (`campaign_rules`).
 """

@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from ibctl import days, db, imports, output, tabular
-from ibctl.ads import account_commands, service, sync_commands, template_commands, token_commands
+from ibctl.ads import (
+    account_commands,
+    campaign_commands,
+    create_commands,
+    service,
+    sync_commands,
+    template_commands,
+    token_commands,
+)
 from ibctl.output import Column
 from ibctl.users import completion
 
@@ -21,6 +29,9 @@ spend.command()(sync_commands.restatements)
 app.add_typer(account_commands.app, name="accounts")
 app.add_typer(token_commands.app, name="tokens")
 app.add_typer(template_commands.app, name="templates")
+app.add_typer(campaign_commands.app, name="campaigns")
+campaign_commands.app.command("create")(create_commands.create)
+app.command("boost")(create_commands.boost)
 
 COLUMNS = [
     Column("id", brief=False),

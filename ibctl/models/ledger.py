@@ -23,6 +23,7 @@ CAPTURED = (
     "closed_month", "commission_state", "lead_programme", "lead_transfer",
     "payee", "payout_batch", "payout_item", "payout_payment",
     "ad_account_state", "ad_action_types", "spend_restatement",
+    "campaign_build",
 )  # fmt: skip
 
 

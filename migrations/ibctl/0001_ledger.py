@@ -338,6 +338,19 @@ def upgrade() -> None:
         sa.Index("spend_restatement_account_idx", "adAccountId", "date"),
         schema="ibctl",
     )
+    op.create_table(
+        "campaign_build",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("adAccountId", sa.Text, nullable=False),
+        sa.Column("tag", sa.Text, nullable=False),
+        sa.Column("calls", JSONB, nullable=False),
+        sa.Column("creativeId", sa.Text),
+        sa.Column("finishedAt", TIMESTAMP(precision=3)),
+        sa.Column("activatedAt", TIMESTAMP(precision=3)),
+        _created(),
+        sa.UniqueConstraint("adAccountId", "tag", name="campaign_build_tag_key"),
+        schema="ibctl",
+    )
 
 
 def downgrade() -> None:
@@ -345,6 +358,7 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION ibctl.capture() CASCADE")
     for table in (
         "spend_restatement", "ad_action_types", "ad_account_state",
+        "campaign_build",
         "payout_payment", "payout_item", "payout_batch", "payee",
         "commission_state", "commission_snapshot", "closed_month", "commission_hold", "adjustment", "ib_group_member",
         "plan_assignment", "commission_plan", "exchange_rate", "lead_transfer", "lead_programme", "lead_import",

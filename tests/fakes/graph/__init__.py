@@ -7,6 +7,8 @@
     faults.py      what goes wrong: Graph's errors, and answers that are none
     identity.py    me, permissions, pages, businesses, ad accounts, debug_token, oauth/access_token
     insights.py    figures by day, at once or as a report run
+    campaigns.py   making campaigns, ad sets, creatives and ads, with Graph's refusals; switching and listing them
+    forms.py       lead forms and what was filled in, pages' posts
 
 A new subject is a file of its own whose functions carry `@route`, named in `server.SUBJECTS`.
 """

@@ -26,6 +26,8 @@ Tokens to connect with:
   {seed.BO:<17} Bo: one ad account (EUR), no business
   {seed.CLEO:<17} Cleo: a page only
   {seed.DEAD:<17} Dan: refused, the password was changed
+
+Anna's page 7700 has the lead form 880011 and the post 7700_1001.
 """)
     sys.stdout.flush()
     server.serve()

@@ -82,6 +82,7 @@ def account_row(request: Request, one: Account) -> dict[str, Any]:
         "business": {"id": business.id, "name": business.name} if business else None,
         "amount_spent": str(int(spent * (1 if one.currency in OFFSETLESS else 100))),
         "min_daily_budget": one.min_daily_budget, "user_tasks": one.users.get(request.user.id),
+        "business_country_code": one.country,
     }  # fmt: skip
 
 

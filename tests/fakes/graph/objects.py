@@ -1,27 +1,12 @@
-"""Campaigns as lists, and any object by its id."""
+"""Any object by its id."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tests.fakes.graph import faults, insights
-from tests.fakes.graph.identity import picked, the_account
-from tests.fakes.graph.routing import Request, paged, route
-from tests.fakes.graph.world import OPEN
-
-
-@route("GET", r"act_(\d+)/campaigns")
-def campaigns(request: Request) -> Any:
-    """The account's campaigns; archived ones only where they are asked for, deleted ones never."""
-    account = the_account(request)
-    states = request.params.get("effective_status") or list(OPEN)
-    if "DELETED" in states:
-        raise faults.invalid("Deleted objects cannot be filtered for on an edge", "effective_status", subcode=1815001)
-    mine = [
-        one for one in request.world.objects.values()
-        if one["kind"] == "campaign" and one["account_id"] == account.id and one["effective_status"] in states
-    ]  # fmt: skip
-    return paged(request, [picked(one, request.fields) for one in mine])
+from tests.fakes.graph.identity import picked
+from tests.fakes.graph.routing import Request, route
 
 
 @route("GET", r"(\d+)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from tests.fakes.graph import forms
 from tests.fakes.graph.world import Account, World
 
 # Tokens by whom they belong to; `python -m tests.fakes.graph` prints them.
@@ -30,6 +31,8 @@ def world() -> World:
     made.account("910", "1002", "Bo EUR", currency="EUR", timezone="Europe/Copenhagen")
     for number, account in enumerate(made.accounts.values()):
         _fill(made, account, number)
+    forms.form(made, "7700", "Learn forex", id_="880011")
+    forms.post(made, "7700", "1001")
     return made
 
 

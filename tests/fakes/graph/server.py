@@ -24,7 +24,7 @@ from tests.fakes.graph.routing import Request
 from tests.fakes.graph.world import Token, World
 
 # Each file that answers paths; a path that two could answer is answered by the earlier one.
-SUBJECTS = ("identity", "insights", "objects")
+SUBJECTS = ("identity", "insights", "campaigns", "forms", "objects")
 VERSIONS = ("v25.0", "v26.0")
 MOST_IN_BATCH = 50
 # Uploads by field: (file name, bytes).

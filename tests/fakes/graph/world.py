@@ -108,6 +108,8 @@ class Account:
     days: dict[tuple[str, date], Stats] = field(default_factory=dict)
     # In minor units of the currency, as Graph gives it.
     min_daily_budget: int = 100
+    # Where its business is at home.
+    country: str | None = "US"
 
     @property
     def node(self) -> str:

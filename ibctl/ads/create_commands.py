@@ -1,0 +1,236 @@
+"""`ibctl ads campaigns create` and `ibctl ads boost`: making campaigns at Facebook."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ibctl import db, money, output
+from ibctl.ads import accounts, campaign_creation, campaign_orders, templates
+from ibctl.ads.campaign_calls import STEPS, Wanted
+from ibctl.ads.campaign_creation import Intent, Made
+from ibctl.ads.template_schema import FINANCIAL
+from ibctl.errors import RequestError, UsageError
+from ibctl.output import Column, Format, Listing
+
+if TYPE_CHECKING:
+    from ibctl.ads.accounts import Connection
+    from ibctl.integrations.facebook.client import Graph, Line
+
+CREATED_COLUMNS = [
+    Column("id"), Column("name"), Column("status", "flag"), Column("fbCampaignId"), Column("fbAdSetId"),
+    Column("creativeId"), Column("fbAdId"),
+]  # fmt: skip
+CALL_COLUMNS = [Column("object", "flag"), Column("verdict"), Column("sent")]
+
+AccountOption = Annotated[str, typer.Option(help="The ad account: its id, act_…, or name.", show_default=False)]
+PageOption = Annotated[str | None, typer.Option(help="The page's id; default: the account's page.", show_default=False)]
+ActivateOption = Annotated[bool, typer.Option("--activate", help="Let it run once it is made; asks.")]
+
+
+def create(
+    template: Annotated[str, typer.Option(help="A published template: its name or id.", show_default=False)],
+    account: AccountOption,
+    name: Annotated[str, typer.Option(help="The campaign's name, new in this account.", show_default=False)],
+    page: PageOption = None,
+    form: Annotated[str | None, typer.Option(help="The lead form's id.", show_default=False)] = None,
+    link: Annotated[str | None, typer.Option(help="The web page it leads to.", show_default=False)] = None,
+    pixel: Annotated[str | None, typer.Option(help="The pixel on that page.", show_default=False)] = None,
+    image: Annotated[
+        str | None, typer.Option(help="A picture: a file, or its hash at Facebook.", show_default=False)
+    ] = None,
+    daily_budget: Annotated[
+        str | None,
+        typer.Option("--daily-budget", "--budget", help="A day's, in the account's currency.", show_default=False),
+    ] = None,
+    lifetime_budget: Annotated[
+        str | None, typer.Option(help="For its whole life; wants --end.", show_default=False)
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="Its first day; default: at once.", show_default=False)] = None,
+    end: Annotated[str | None, typer.Option(help="Its last day.", show_default=False)] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="RULE", help="Although the template breaks it.", show_default=False)
+    ] = None,
+    activate: ActivateOption = False,
+    format: output.FormatOption = Format.table,
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    yes: output.YesOption = False,
+) -> None:
+    """Make a campaign from a template: campaign, ad set, creative and ad.
+
+    All of it is made paused; --activate lets it run. Budgets are the
+    template's unless given. The same command again, with the same account and
+    name, finishes what an earlier one left, and makes nothing twice. A dry
+    run shows what would be sent and lets Facebook judge it, as far as
+    Facebook can judge what is not there yet.
+
+    Example: ibctl ads campaigns create --template 'US leads' --account act_123 --name 'US 1' --form 880011
+    """
+    options = campaign_orders.Options(
+        name, page, form, link, pixel, image, daily_budget, lifetime_budget, start, end
+    )  # fmt: skip
+    with db.reading() as session:
+        rules_allowed = templates.allowed(allow or [])
+        connection = campaign_orders.connection(session, account)
+        intent = campaign_orders.from_template(session, connection, template, options, rules_allowed)
+    _confirm(intent, connection, activate=activate and not dry_run, yes=yes)
+    with _line() as line:
+        graph = line.graph(connection.token)
+        _run(graph, connection, intent, activate=activate, format=format, dry_run=dry_run, reason=reason)
+
+
+def boost(
+    post: Annotated[str, typer.Option(help="The post: PAGE_POST, or the post's own id.", show_default=False)],
+    account: AccountOption,
+    budget: Annotated[str, typer.Option(help="A day's, in the account's currency.", show_default=False)],
+    days: Annotated[int, typer.Option(min=1, max=365, help="For how many days, from now on.", show_default=False)],
+    page: PageOption = None,
+    name: Annotated[str | None, typer.Option(help="Its name; default: Boost of PAGE_POST.", show_default=False)] = None,
+    countries: Annotated[
+        str | None, typer.Option(help="Where, like US,CA; default: the business's country.", show_default=False)
+    ] = None,
+    special_ad_category: Annotated[str, typer.Option(help="NONE: for a post about nothing financial.")] = FINANCIAL,
+    activate: ActivateOption = False,
+    format: output.FormatOption = Format.table,
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    yes: output.YesOption = False,
+) -> None:
+    """Promote a page's post for some days.
+
+    Facebook has no boost of its own for this: it is a campaign for
+    engagement, with ad set, creative and ad, made paused like those of
+    `campaigns create`; --activate lets it run. It needs an ad account.
+
+    Example: ibctl ads boost --post 7700_123 --account act_123 --budget 10 --days 5
+    """
+    category = _category(special_ad_category)
+    with db.reading() as session:
+        connection = campaign_orders.connection(session, account, for_post=True)
+    whole = campaign_orders.post_id(connection, post, page)
+    with _line() as line:
+        graph = line.graph(connection.token)
+        intent = campaign_orders.from_post(
+            connection, _promotable(line, graph, connection, whole), budget=budget, length=days,
+            name=name or f"Boost of {whole}", countries=_countries(graph, connection, countries), category=category,
+        )  # fmt: skip
+        _confirm(intent, connection, activate=activate and not dry_run, yes=yes)
+        _run(graph, connection, intent, activate=activate, format=format, dry_run=dry_run, reason=reason)
+
+
+def _line() -> Line:
+    from ibctl.integrations.facebook.client import Line
+
+    return Line()
+
+
+def _category(text: str) -> str | None:
+    name = text.upper()
+    if name not in (FINANCIAL, "NONE"):
+        raise UsageError(f"--special-ad-category '{text}': there are {FINANCIAL} and NONE")
+    return None if name == "NONE" else name
+
+
+def _promotable(line: Line, graph: Graph, connection: Connection, post: str) -> str:
+    """Return the id of a post that may be promoted. Raises RequestError, GraphError."""
+    from ibctl.integrations.facebook import campaigns as facebook
+
+    page_graph = line.graph(connection.page_token) if connection.page_token else graph
+    found = facebook.post(page_graph, post)
+    if found.why_not:
+        raise RequestError(f"the post {post} cannot be boosted: {found.why_not}")
+    return found.id
+
+
+def _countries(graph: Graph, connection: Connection, named: str | None) -> list[str]:
+    from ibctl.integrations.facebook import campaigns as facebook
+
+    if named is None:
+        country = facebook.limits(graph, connection.name).country
+        if country is None:
+            raise UsageError(f"--countries is missing: Facebook does not say where {connection.name} is at home")
+        return [country]
+    codes = [code.strip().upper() for code in named.split(",") if code.strip()]
+    if not codes or not all(len(code) == 2 and code.isascii() and code.isalpha() for code in codes):
+        raise UsageError(f"--countries '{named}': write codes of two letters, like US,CA")
+    return codes
+
+
+# ----------------------------------------------------------------------------------------------------------- both
+
+
+def _confirm(intent: Intent, connection: Connection, *, activate: bool, yes: bool) -> None:
+    if activate:
+        spends = f"'{intent.wanted.name}' spends up to {_budget(intent.wanted)} from {connection.name}"
+        output.confirm(f"{spends} as soon as it is made", yes=yes)
+
+
+def _budget(wanted: Wanted) -> str:
+    if wanted.daily_budget is not None:
+        return f"{money.show(wanted.daily_budget, wanted.currency)} a day"
+    assert wanted.lifetime_budget is not None
+    return f"{money.show(wanted.lifetime_budget, wanted.currency)} in all"
+
+
+def _run(
+    graph: Graph, connection: Connection, intent: Intent, *, activate: bool, format: Format, dry_run: bool,
+    reason: str | None,
+) -> None:  # fmt: skip
+    from ibctl.integrations.facebook.failures import TokenError
+
+    try:
+        if dry_run:
+            _rehearse(graph, connection, intent, format)
+        else:
+            _make(graph, connection, intent, activate=activate, format=format, reason=reason)
+    except TokenError as exc:
+        with db.transaction(dry_run=dry_run, reason=reason) as session:
+            accounts.note_failure(session, connection.id, exc)
+        raise
+
+
+def _rehearse(graph: Graph, connection: Connection, intent: Intent, format: Format) -> None:
+    """Show what would be sent, and what Facebook says to it."""
+    campaign_creation.require_able(graph, connection, intent.wanted)
+    made = Made(campaign_creation.look(graph, connection.name, intent.wanted.tag))
+    verdicts = campaign_creation.validate(graph, intent, made, connection.name)
+    rows: list[dict[str, Any]] = [
+        {"object": step, "verdict": verdicts[step], "sent": intent.calls[step]} for step in STEPS
+    ]
+    if format is Format.table:
+        for row in rows:
+            output.heading(f"{row['object']}: {row['verdict']}")
+            for line in json.dumps(row["sent"], indent=2, ensure_ascii=False).splitlines():
+                output.say(line)
+    else:
+        output.show(rows, CALL_COLUMNS, Listing(format))
+    output.note("dry run: nothing was made")
+
+
+def _make(
+    graph: Graph, connection: Connection, intent: Intent, *, activate: bool, format: Format, reason: str | None
+) -> None:  # fmt: skip
+    row, made = campaign_creation.carry_out(graph, connection, intent, reason=reason)
+    status = row.status
+    if activate:
+        campaign_creation.activate(graph, made)
+        with db.transaction(reason=reason) as session:
+            campaign_creation.activated(session, row.id)
+        status = "ACTIVE"
+    shown = {
+        "id": row.id, "name": row.name, "status": status, "fbCampaignId": made.ids["campaign"],
+        "fbAdSetId": made.ids["adset"], "creativeId": made.ids["creative"], "fbAdId": made.ids["ad"],
+    }  # fmt: skip
+    output.show_record(shown, CREATED_COLUMNS, Listing(format))
+    output.note(
+        f"{'finished' if made.resumed else 'made'} '{row.name}' in {connection.name}: {_next_step(status, row.name)}"
+    )
+
+
+def _next_step(status: str, name: str) -> str:
+    if status == "ACTIVE":
+        return "it runs once Facebook has reviewed its ad"
+    return f"paused; `ibctl ads campaigns resume '{name}'` lets it run"

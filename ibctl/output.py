@@ -118,6 +118,11 @@ def say(line: str) -> None:
     sys.stdout.write(printable(line) + "\n")
 
 
+def data(text: str) -> None:
+    """Print a whole document on stdout, as it is."""
+    sys.stdout.write(text)
+
+
 def heading(line: str) -> None:
     """Print a line of text on stdout that stands out on a terminal."""
     from rich.text import Text
@@ -445,6 +450,14 @@ def atomic_file(path: Path, *, private: bool = False) -> Iterator[IO[str]]:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def make_folder(path: Path) -> None:
+    """Make sure that a folder is there; a new one is its owner's only. Raises RequestError naming it."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise RequestError(f"cannot make the folder {path}: {exc.strerror}") from None
 
 
 def _umask() -> int:

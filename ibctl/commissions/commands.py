@@ -8,7 +8,7 @@ import typer
 
 from ibctl import config, db, money, months, output
 from ibctl.commissions import explain as explaining
-from ibctl.commissions import proof_commands, rules, service, snapshots
+from ibctl.commissions import proof_commands, rules, service, snapshots, statement_commands
 from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption, StatusOption
 from ibctl.commissions.payee_commands import payees_app
 from ibctl.commissions.payout_commands import payouts_app
@@ -22,6 +22,7 @@ app.add_typer(rates_app, name="rates")
 app.add_typer(payees_app, name="payees")
 app.add_typer(payouts_app, name="payouts")
 app.add_typer(proof_commands.app)
+app.add_typer(statement_commands.app)
 
 COLUMNS = [
     Column("id", brief=False),

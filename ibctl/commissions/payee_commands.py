@@ -23,12 +23,12 @@ payees_app = typer.Typer(no_args_is_help=True, help="Where each IB wants its mon
 COLUMNS = [
     Column("id", brief=False),
     Column("email"),
-    Column("method"),
+    Column("method", "flag"),
     Column("currency", "flag"),
     Column("name"),
     Column("account"),
     Column("createdAt", "time", brief=False),
-    Column("changedAt", "time"),
+    Column("changedAt", "time", brief=False),
 ]
 EPILOG = (
     "Codes of refused rows: cells (too many or too few), ib_unknown, method_unknown, currency_invalid, name_invalid, "

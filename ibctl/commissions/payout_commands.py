@@ -18,8 +18,8 @@ from ibctl.output import Column, Format, Listing
 payouts_app = typer.Typer(no_args_is_help=True, help="Batches of payouts, and the proof that they were paid.")
 
 COLUMNS = [
-    Column("id"),
-    Column("method"),
+    Column("id", "flag"),
+    Column("method", "flag"),
     Column("status", "flag"),
     Column("items", "number"),
     Column("paid", "number"),
@@ -28,7 +28,7 @@ COLUMNS = [
     Column("basePaid", "money", brief=False),
     Column("baseCurrency", "flag", brief=False),
     Column("createdAt", "time", brief=False),
-    Column("createdBy"),
+    Column("createdBy", brief=False),
     Column("approvedAt", "time", brief=False),
     Column("approvedBy"),
     Column("exportedAt", "time", brief=False),
@@ -36,41 +36,43 @@ COLUMNS = [
 ]
 ITEM_COLUMNS = [
     Column("id", brief=False),
-    Column("reference"),
+    Column("reference", "flag"),
     Column("email"),
     Column("userId", brief=False),
     Column("commissionId", brief=False),
-    Column("status", "flag"),
-    Column("baseAmount", "money"),
-    Column("amount", "money"),
-    Column("currency", "flag"),
+    Column("baseAmount", "money", brief=False),
+    # The amount as people write it in its currency; the two by themselves come next.
+    Column("pays", "flag"),
+    Column("amount", "money", brief=False),
+    Column("currency", "flag", brief=False),
     Column("rate", "rate", brief=False),
     Column("rateDate", "date", brief=False),
     Column("rateSource", brief=False),
-    Column("sent", "money"),
+    Column("status", "flag"),
+    Column("sent", "money", brief=False),
     Column("paidAt", "time", brief=False),
     Column("findings"),
 ]
-
 FILE_COLUMNS = [
-    Column("file"),
+    Column("file", "flag"),
     Column("payments", "number"),
     Column("total"),
     Column("sha256", brief=False),
 ]
 
 EVIDENCE_COLUMNS = [
-    Column("where"),
-    Column("reference"),
-    Column("direction", brief=False),
+    Column("where", "flag"),
+    Column("reference", "flag"),
+    Column("direction", "flag"),
     Column("bookedOn", "date"),
-    Column("amount", "money"),
-    Column("currency", "flag"),
+    Column("moved", "flag"),
+    Column("amount", "money", brief=False),
+    Column("currency", "flag", brief=False),
     Column("due", "money", brief=False),
     Column("bankReference", brief=False),
-    Column("finding"),
+    Column("finding", "flag"),
     Column("open", "flag", brief=False),
-    Column("explanation"),
+    Column("explanation", brief=False),
 ]
 
 BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="Like 2025-10-1.")]
@@ -268,20 +270,26 @@ def export(
         # After the commit: what has not been noted must not lie about to be paid.
         _write(folder, files)
     rows = [
-        {"file": str(folder / file.name), "payments": len(file.payments), "sha256": file.sha256,
+        {"file": file.name, "payments": len(file.payments), "sha256": file.sha256,
          "total": rules.sums((one.amount, one.currency) for one in file.payments)}
-        for file in files
+        for file in files[:-1]
     ]  # fmt: skip
     output.show(rows, FILE_COLUMNS, Listing(Format(form)))
-    written = f"batch {batch} exported to {folder / files[-1].name}"
-    session.written.announce(written, back=_cancelling(batch))
+    _note(session.written, f"batch {batch} exported to {folder.absolute()}, with {files[-1].name}")
+
+
+def _note(written: db.Written, done: str) -> None:
+    """Say what was done that nothing takes back."""
+    if written.dry_run:
+        output.note(f"{done}; dry run: nothing was written")
+    elif written.change_set is None:
+        output.note(done)
+    else:
+        output.note(f"{done}; change set {written.change_set}")
 
 
 def _write(folder: Path, files: list[PayoutFile]) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as exc:
-        raise RequestError(f"cannot make the folder {folder}: {exc.strerror}") from None
+    output.make_folder(folder)
     for file in files:
         with output.atomic_file(folder / file.name, private=True) as stream:
             stream.write(file.text)
@@ -319,16 +327,16 @@ def reconcile(
         output.note(f"{file.name}: {result.passed_over:,} movements are none of the batch's")
     _announce(result, session.written)
     if result.findings:
-        output.warn(f"{result.findings:,} of the file's movements need somebody: look at their explanations")
+        for row in result.rows:
+            if row["open"]:
+                output.note(
+                    f"{row['where']}, {row['reference'] or row['moved']}: {row['finding']}, {row['explanation']}"
+                )
+        output.warn(f"{result.findings:,} of the file's movements need somebody")
         raise typer.Exit(errors.FINDINGS)
 
 
 def _announce(result: reconciling.Reconciliation, written: db.Written) -> None:
     left = f"{result.open:,} without evidence yet" if result.open else "none is open"
-    done = f"batch {result.batch.id}: {result.paid:,} paid now, {left}"
-    if written.nothing:
-        output.note(f"{done}; nothing new in the file")
-    elif written.dry_run:
-        output.note(f"{done}; dry run: nothing was written")
-    else:
-        output.note(f"{done}; change set {written.change_set}; what is proven is not taken back")
+    nothing_new = "; nothing new in the file" if written.nothing else ""
+    _note(written, f"batch {result.batch.id}: {result.paid:,} paid now, {left}{nothing_new}")

@@ -122,8 +122,9 @@ def _written(file: PayoutFile) -> dict[str, str]:
 
 
 def _amount(amount: Decimal, currency: str) -> str:
-    """Write an amount with the decimals of its currency and no grouping."""
-    return f"{amount:.{currencies.places(currency)}f}"
+    """Write an amount with the decimals of its currency, more where it has them, and no grouping."""
+    decimals = max(currencies.places(currency), -int(amount.normalize().as_tuple().exponent))
+    return f"{amount:.{decimals}f}"
 
 
 # ------------------------------------------------------------------------------------------------------------------ CSV
@@ -150,8 +151,8 @@ def _generic(order: Order, payments: Sequence[Payment]) -> Iterator[PayoutFile]:
     ]  # fmt: skip
     rows = (
         [one.reference, _text(one.email), _text(one.name), _text(one.account), one.method,
-         _amount(one.amount, one.currency), one.currency, f"{one.base_amount:f}", order.base_currency, f"{one.rate:f}",
-         one.rate_date or "", order.month]
+         _amount(one.amount, one.currency), one.currency, _amount(one.base_amount, order.base_currency),
+         order.base_currency, f"{one.rate:f}", one.rate_date or "", order.month]
         for one in payments
     )  # fmt: skip
     yield PayoutFile(f"payout-{order.batch}.csv", _csv(header, rows), payments)

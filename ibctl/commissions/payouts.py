@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config, days, db, months
+from ibctl import clock, config, currencies, days, db, months
 from ibctl.commissions import payable
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.payout_rules import Choice, Rate, Skipped
@@ -339,4 +339,5 @@ def listing(
 
 def item_rows(session: Session, batch: PayoutBatch) -> list[dict[str, Any]]:
     """Return a batch's payments as rows; neither name nor account is in them."""
-    return [dict(row) for row in session.execute(_ITEMS, {"batch": batch.id}).mappings()]
+    found = session.execute(_ITEMS, {"batch": batch.id}).mappings()
+    return [{**row, "pays": currencies.show(row["amount"], row["currency"])} for row in found]

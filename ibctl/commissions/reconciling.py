@@ -11,7 +11,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, db
+from ibctl import clock, currencies, db
 from ibctl.commissions import bank_files, payouts
 from ibctl.commissions import evidence_rules as rules
 from ibctl.commissions.bank_files import Movement
@@ -152,7 +152,8 @@ def _row(one: Judged) -> dict[str, Any]:
     moved, due = one.movement, one.due
     return {
         "where": moved.where, "reference": due.reference if due else None, "direction": moved.direction,
-        "bookedOn": moved.booked_on, "amount": moved.amount, "currency": moved.currency,
+        "bookedOn": moved.booked_on, "moved": currencies.show(moved.amount, moved.currency),
+        "amount": moved.amount, "currency": moved.currency,
         "due": due.amount if due else None, "bankReference": moved.bank_reference, "finding": one.finding,
         "open": one.is_open, "explanation": rules.explain(one),
     }  # fmt: skip

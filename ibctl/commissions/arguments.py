@@ -12,7 +12,7 @@ from ibctl.errors import UsageError
 from ibctl.users import completion
 
 
-def _months(incomplete: str) -> list[str]:
+def suggest_months(incomplete: str) -> list[str]:
     """Complete the last twelve months."""
     month, found = months.current(config.settings().timezone), []
     for _ in range(13):
@@ -27,8 +27,8 @@ def _status(text: str) -> str:
     return text.upper()
 
 
-MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="Like 2025-10.", autocompletion=_months)]
-MonthOption = Annotated[str | None, typer.Option("--month", help="Like 2025-10.", autocompletion=_months)]
+MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="Like 2025-10.", autocompletion=suggest_months)]
+MonthOption = Annotated[str | None, typer.Option("--month", help="Like 2025-10.", autocompletion=suggest_months)]
 IbArgument = Annotated[str, typer.Argument(metavar="IB", help="The IB's email or id.", autocompletion=completion.ibs)]
 IbOption = Annotated[str | None, typer.Option("--ib", help="The IB's email or id.", autocompletion=completion.ibs)]
 StatusOption = Annotated[

@@ -12,6 +12,7 @@ from ibctl.commissions import proof_commands, rules, service, snapshots, stateme
 from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption, StatusOption
 from ibctl.commissions.payee_commands import payees_app
 from ibctl.commissions.payout_commands import payouts_app
+from ibctl.commissions.plans_commands import groups_app, plans_app
 from ibctl.commissions.rates_commands import rates_app
 from ibctl.models.commissions import ClosedMonth
 from ibctl.output import Column, Format, Listing
@@ -19,6 +20,8 @@ from ibctl.users import service as users
 
 app = typer.Typer(no_args_is_help=True, help="What each IB earned in a month, and why.")
 app.add_typer(rates_app, name="rates")
+app.add_typer(plans_app, name="plans")
+app.add_typer(groups_app, name="groups")
 app.add_typer(payees_app, name="payees")
 app.add_typer(payouts_app, name="payouts")
 app.add_typer(proof_commands.app)

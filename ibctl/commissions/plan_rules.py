@@ -71,6 +71,11 @@ class BonusTier:
     fixed: Decimal | None
     percent: Decimal | None
 
+    @property
+    def in_words(self) -> str:
+        """The bonus alone: `50.00` or `2 %`."""
+        return money.show(self.fixed) if self.fixed is not None else f"{self.percent:f} %"
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -91,6 +96,15 @@ class Terms:
     def label(self) -> str:
         """The plan and its version, as people write it."""
         return f"{self.name}, version {self.version}"
+
+    @property
+    def in_words(self) -> str:
+        """The rates and bonuses in a line: `rate 0.25, from 10 qualified leads on 0.30 (whole)`."""
+        unit = "qualified leads" if self.by == "qualified-leads" else "of CPA"
+        tiers = "".join(f", from {tier.since:,f} {unit} on {tier.rate:f}" for tier in self.tiers[1:])
+        method = f" ({self.method})" if tiers else ""
+        bonus = "".join(f", {tier.in_words} from {tier.since:,f} of spend on" for tier in self.bonus)
+        return f"rate {self.tiers[0].rate:f}{tiers}{method}" + (f"; bonus{bonus.removeprefix(',')}" if bonus else "")
 
 
 DEFAULT_TERMS = Terms(

@@ -12,7 +12,6 @@ from ibctl import db, money, months, output
 from ibctl.commissions import explain as explaining
 from ibctl.commissions import rules
 from ibctl.commissions.arguments import IbArgument, MonthArgument
-from ibctl.commissions.plan_rules import Terms
 from ibctl.commissions.rules import Line
 from ibctl.output import Column, Format, Listing
 from ibctl.users import service as users
@@ -84,20 +83,11 @@ def _show_derivation(found: explaining.Explanation) -> None:
     captured = sum(at is not None for at in inputs.captured)
     output.say(f"{found.email}  {row.year}-{row.month:02d}  {row.payment_status}")
     output.say(f"month     {output.plain(inputs.start)} to {output.plain(inputs.end)}, cut in {inputs.zone}")
-    output.say(f"plan      {terms.label}, {_in_words(terms)}")
+    output.say(f"plan      {terms.label}, {terms.in_words}")
     output.say(f"leads     {captured:,} captured in the month (totalLeads), {row.qualified_leads:,} qualified in it")
     base = inputs.base
     output.show(_payout_rows(found), PAYOUT_COLUMNS, Listing(), title=f"Payout: Σ CPA × rate, in {base}")
     output.show(_spend_rows(found), SPEND_COLUMNS, Listing(), title=f"Ad spend: Σ amount × rate, in {base}")
-
-
-def _in_words(terms: Terms) -> str:
-    """Write terms in a line: `rate 0.25, from 10 qualified leads on 0.30 (whole)`."""
-    if len(terms.tiers) == 1:
-        return f"rate {terms.tiers[0].rate:f}"
-    unit = "qualified leads" if terms.by == "qualified-leads" else "of CPA"
-    tiers = "".join(f", from {tier.since:f} {unit} on {tier.rate:f}" for tier in terms.tiers[1:])
-    return f"rate {terms.tiers[0].rate:f}{tiers} ({terms.method})"
 
 
 def _payout_rows(found: explaining.Explanation) -> list[dict[str, Any]]:

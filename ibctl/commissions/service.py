@@ -12,14 +12,11 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from ibctl import clock, config, db, ids, months
-from ibctl.commissions import plan_rules, rules, snapshots, sql
+from ibctl.commissions import plan_rules, rules, seals, snapshots, sql
 from ibctl.errors import RequestError
 from ibctl.models.commissions import ClosedMonth
 from ibctl.models.platform import IbCommission, User
 from ibctl.months import Month
-
-# Held by everything that calculates months or changes what they are calculated by.
-LOCK = "commissions run"
 
 
 @dataclass(frozen=True)
@@ -53,8 +50,8 @@ def run(session: db.Transaction, month: Month, *, ib: str | None = None) -> RunR
     disagree; nothing is written then.
     """
     _require_begun(month)
-    db.lock(session, LOCK)
-    closed = session.get(ClosedMonth, str(month))
+    db.lock(session, seals.LOCK)
+    closed = seals.closed(session, month)
     if closed is not None:
         return RunResult(month, closed=closed)
     parameters = draft_parameters(month, ib=ib)

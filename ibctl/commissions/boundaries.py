@@ -39,7 +39,7 @@ def probes(terms: Terms, cpa: Decimal) -> Iterator[Probe]:
     """Yield three probes for each boundary; where tiers count leads, each lead earns `cpa`."""
     leads = terms.by == "qualified-leads"
     for tier in terms.tiers[1:]:
-        what = f"{tier.since:,f} {'qualified leads' if leads else 'of CPA'}"
+        what = f"{tier.since:,f} {'leads' if leads else 'of CPA'}"
         for at, value in _around(tier.since, Decimal(1) if leads else _CENT):
             cpas = [cpa] * int(value) if leads else [value]
             yield _probe(terms, what, at, value, _inputs(cpas=cpas))
@@ -48,7 +48,7 @@ def probes(terms: Terms, cpa: Decimal) -> Iterator[Probe]:
             yield _probe(terms, f"{bonus.since:,f} of spend", at, value, _inputs(spend=value))
     if terms.minimum:
         for at, value in _around(terms.minimum, _CENT):
-            yield _probe(terms, f"minimum payout {money.show(terms.minimum)}", at, value, _inputs(balance=value))
+            yield _probe(terms, f"minimum {money.show(terms.minimum)}", at, value, _inputs(balance=value))
 
 
 def falls(found: list[Probe]) -> list[tuple[Probe, Probe]]:

@@ -21,7 +21,7 @@ def test_the_example_is_what_its_comments_say() -> None:
     assert (terms.by, terms.method) == ("qualified-leads", "marginal")
     assert terms.tiers[1] == Tier(Decimal(10), Decimal("0.35"))
     assert terms.bonus == (BonusTier(Decimal(1000), Decimal(20), None), BonusTier(Decimal(5000), None, Decimal(2)))
-    assert (terms.minimum, terms.hold_days, terms.negative) == (50, 14, "carry")
+    assert (f"{terms.minimum}", terms.hold_days, terms.negative) == ("50", 14, "carry")
 
 
 @pytest.mark.parametrize("written", ["0.1", '"0.1"'])

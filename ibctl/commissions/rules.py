@@ -69,8 +69,8 @@ class Inputs:
     """What an IB's month was calculated from, column by column as a snapshot keeps it; moments are naive UTC.
 
     Of lead n: `lead_ids[n]`, when it was `captured` and `qualified` if that fell into the month, and its CPA in the
-    base currency if it qualified in it. Of spend day n: `day_accounts[n]` counts `accounts` from 1, `amounts[n]` is in
-    the account's currency, `rates[n]` what one unit of it was worth.
+    base currency if it qualified in it. Of spend day n: `day_accounts[n]` is the id of one of `accounts`, `amounts[n]`
+    is in its currency, `rates[n]` what one unit of that was worth.
     """
 
     base: str = ""
@@ -83,7 +83,7 @@ class Inputs:
     cpas: Sequence[Decimal | None] = ()
     accounts: Sequence[Account] = ()
     day_ids: Sequence[str] = ()
-    day_accounts: Sequence[int] = ()
+    day_accounts: Sequence[str] = ()
     dates: Sequence[Any] = ()
     amounts: Sequence[Decimal] = ()
     rates: Sequence[Decimal] = ()
@@ -217,7 +217,7 @@ def _settled(
 
 
 def differing(
-    left: Mapping[str, Any], right: Mapping[str, Any], names: Sequence[str] = (*FIGURES, *BALANCE)
+    left: Mapping[Any, Any], right: Mapping[str, Any], names: Sequence[str] = (*FIGURES, *BALANCE)
 ) -> list[tuple[str, Decimal, Decimal]]:
     """Return the figures that two calculations see otherwise: (name, left, right)."""
     pairs = ((name, Decimal(left[name]), Decimal(right[name])) for name in names)
@@ -292,11 +292,12 @@ def _unpaid(terms: Terms, found: Mapping[str, Decimal | int]) -> Iterator[Line]:
 
 def spend(inputs: Inputs) -> Line:
     """Derive totalAdSpend as a tree, down to the single days."""
+    accounts = {account.id: account for account in inputs.accounts}
     with localcontext(_EXACT):
         lines = [
             Line("spend", account.account, day, str(date), amount, account.currency, rate, amount * rate)
             for day, account, date, amount, rate in zip(
-                inputs.day_ids, (inputs.accounts[n - 1] for n in inputs.day_accounts), inputs.dates, inputs.amounts,
+                inputs.day_ids, map(accounts.__getitem__, inputs.day_accounts), inputs.dates, inputs.amounts,
                 inputs.rates, strict=True,
             )
         ]  # fmt: skip

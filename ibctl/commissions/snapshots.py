@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session
@@ -81,25 +82,31 @@ def snapshot(row: sa.RowMapping) -> Snapshot:
 def inputs(row: sa.RowMapping) -> Inputs:
     """Return the inputs that a row of the snapshots' table, or of a draft, holds."""
     stored = row["inputs"]
-    return Inputs(
+    return replace(
+        amounts(row, stored["adjustments"]),
         base=stored["baseCurrency"],
         zone=stored["zone"],
         start=_moment(stored["from"]),
         end=_moment(stored["to"]),
-        lead_ids=row["leadIds"],
-        captured=row["leadCaptured"],
-        qualified=row["leadQualified"],
-        cpas=row["leadCpas"],
         accounts=[Account(one["id"], one["account"], one["currency"]) for one in stored["accounts"]],
         day_ids=row["dayIds"],
         day_accounts=row["dayAccounts"],
         dates=row["dayDates"],
+        rate_ids=row["dayRateIds"],
+    )
+
+
+def amounts(row: sa.RowMapping, adjustments: Sequence[Mapping[str, Any]]) -> Inputs:
+    """Return of the inputs that a row holds those that `rules.figures` needs; `adjustments` as they are stored."""
+    return Inputs(
+        lead_ids=row["leadIds"],
+        captured=row["leadCaptured"],
+        qualified=row["leadQualified"],
+        cpas=row["leadCpas"],
         amounts=row["dayAmounts"],
         rates=row["dayRates"],
-        rate_ids=row["dayRateIds"],
         adjustments=[
-            Booked(one["id"], one["kind"], Decimal(one["amount"]), one["reason"], one["leadId"])
-            for one in stored["adjustments"]
+            Booked(one["id"], one["kind"], Decimal(one["amount"]), one["reason"], one["leadId"]) for one in adjustments
         ],
     )
 

@@ -21,7 +21,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, Numeric, SmallInteger, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, Numeric, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlmodel import Field, SQLModel
 
@@ -240,10 +240,10 @@ class CommissionSnapshot(SQLModel, table=True):
     lead_captured: list[dt.datetime | None] = Field(sa_column=_array("leadCaptured", TIMESTAMP(precision=3)))
     lead_qualified: list[dt.datetime | None] = Field(sa_column=_array("leadQualified", TIMESTAMP(precision=3)))
     lead_cpas: list[Decimal | None] = Field(sa_column=_array("leadCpas", Numeric))
-    # Of each spend day: its id, its account (counted from 1), the day, the amount, what one unit of the currency was
+    # Of each spend day: its id, its account's (in `accounts`), the day, the amount, what one unit of the currency was
     # worth, and the id of the exchange rate that says so (NULL in the base currency).
     day_ids: list[str] = Field(sa_column=_array("dayIds", Text))
-    day_accounts: list[int] = Field(sa_column=_array("dayAccounts", SmallInteger))
+    day_accounts: list[str] = Field(sa_column=_array("dayAccounts", Text))
     day_dates: list[dt.date] = Field(sa_column=_array("dayDates", Date))
     day_amounts: list[Decimal] = Field(sa_column=_array("dayAmounts", Numeric))
     day_rates: list[Decimal] = Field(sa_column=_array("dayRates", Numeric))

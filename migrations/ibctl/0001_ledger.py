@@ -221,7 +221,7 @@ def upgrade() -> None:
         sa.Column("leadQualified", ARRAY(TIMESTAMP(precision=3)), nullable=False),
         sa.Column("leadCpas", ARRAY(sa.Numeric), nullable=False),
         sa.Column("dayIds", ARRAY(sa.Text), nullable=False),
-        sa.Column("dayAccounts", ARRAY(sa.SmallInteger), nullable=False),
+        sa.Column("dayAccounts", ARRAY(sa.Text), nullable=False),
         sa.Column("dayDates", ARRAY(sa.Date), nullable=False),
         sa.Column("dayAmounts", ARRAY(sa.Numeric), nullable=False),
         sa.Column("dayRates", ARRAY(sa.Numeric), nullable=False),

@@ -247,7 +247,7 @@ def test_each_row_keeps_what_it_was_calculated_from(platform: Platform, ibctl: R
 # What a fault in either calculation would look like: a cent more in the draft, once the statement has made it.
 TAMPER = """
 CREATE FUNCTION tamper() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-  UPDATE pg_temp.commission_draft SET figures = figures || '{"totalPayout": "30.01"}';
+  UPDATE pg_temp.commission_draft SET "totalPayout" = 30.01;
 END $$;
 CREATE EVENT TRIGGER tamper ON ddl_command_end WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION tamper();
 """

@@ -182,13 +182,19 @@ def one_connection() -> Iterator[None]:
             _kept.reset(token)
 
 
+_USE = """
+    SELECT x.number FROM (SELECT {}::bigint AS number) x,
+      LATERAL (SELECT set_config('ibctl.change_set', x.number::text, true), set_config('ibctl.step', '0', true)) used
+"""
+_CHANGE_SET = sa.text(_USE.format("nextval(pg_get_serial_sequence('ibctl.change_set', 'id'))"))
+_DRY_CHANGE_SET = sa.text(_USE.format("0"))
+
+
 def _begin(session: Transaction, *, dry_run: bool) -> None:
     _prepare(session, change_set_id=None)
     _require_upgraded(session)
     # A dry run must not even move a sequence.
-    next_id = sa.text("SELECT nextval(pg_get_serial_sequence('ibctl.change_set', 'id'))")
-    session.change_set_id = 0 if dry_run else session.execute(next_id).scalar_one()
-    _set_local(session, {"ibctl.change_set": str(session.change_set_id), "ibctl.step": "0"})
+    session.change_set_id = session.execute(_DRY_CHANGE_SET if dry_run else _CHANGE_SET).scalar_one()
 
 
 def _prepare(session: Session, *, change_set_id: int | None) -> None:
@@ -219,7 +225,8 @@ def _set_local(session: Session, values: Mapping[str, str]) -> None:
 
 _TRIGGERED = sa.text(
     """
-    SELECT count(*) FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    SELECT to_regclass('ibctl.change_set') IS NULL, count(*)
+    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE t.tgname LIKE 'ibctl\\_capture\\_%' AND t.tgenabled <> 'D' AND n.nspname IN ('ibctl', current_schema())
     """
 )
@@ -227,9 +234,9 @@ _TRIGGERED = sa.text(
 
 def _require_upgraded(session: Session) -> None:
     """Refuse to write where writes would go unrecorded."""
-    if session.execute(sa.text("SELECT to_regclass('ibctl.change_set') IS NULL")).scalar_one():
+    unprepared, found = session.execute(_TRIGGERED).one()
+    if unprepared:
         raise ConfigError("this database has not been prepared for ibctl: run `ibctl db upgrade` once")
-    found = session.execute(_TRIGGERED).scalar_one()
     if found < CAPTURE_TRIGGERS:
         raise ConfigError(
             f"{CAPTURE_TRIGGERS - found} of the {CAPTURE_TRIGGERS} triggers that record changes are missing, "
@@ -291,29 +298,28 @@ _HOLDER = sa.text(
     r"""
     SELECT a.application_name, a.pid, to_char(a.xact_start AT TIME ZONE 'UTC', 'HH24\:MI\:SS') FROM pg_locks l
     JOIN pg_stat_activity a USING (pid)
-    WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = :class AND l.objid::bigint = :key
+    WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = :class
+      AND l.objid::bigint = hashtext(:name)::oid::bigint
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     """
 )
 
 
-def lock(session: Session, name: str) -> None:
-    """Make sure that no other transaction holds the lock `name`, until this one ends.
+def lock(session: Session, name: str, *, shared: bool = False) -> None:
+    """Make sure that no other transaction holds the lock `name`, until this one ends; `shared`: unless shared as well.
 
     Says on stderr for whom it waits; after `IBCTL_LOCK_TIMEOUT` seconds raises RequestError, which says so too.
     """
-    keys = session.execute(
-        sa.text("SELECT :class AS class, hashtext(:name)::oid::bigint AS key, hashtext(:name) AS signed"),
-        {"class": LOCK_CLASS, "name": name},
-    ).one()
-    arguments = {"class": keys[0], "key": keys[2]}
-    if session.execute(sa.text("SELECT pg_try_advisory_xact_lock(:class, :key)"), arguments).scalar_one():
+    arguments, how = {"class": LOCK_CLASS, "name": name}, "_shared" if shared else ""
+    if session.execute(
+        sa.text(f"SELECT pg_try_advisory_xact_lock{how}(:class, hashtext(:name))"), arguments
+    ).scalar_one():
         return
-    holder = session.execute(_HOLDER, {"class": keys[0], "key": keys[1]}).first()
+    holder = session.execute(_HOLDER, arguments).first()
     running = f"{holder[0]} (since {holder[2]} UTC, server process {holder[1]})" if holder else "another run"
     output.note(f"waiting for {running}")
     try:
-        session.execute(sa.text("SELECT pg_advisory_xact_lock(:class, :key)"), arguments)
+        session.execute(sa.text(f"SELECT pg_advisory_xact_lock{how}(:class, hashtext(:name))"), arguments)
     except DBAPIError as exc:
         if _sqlstate(exc) != "55P03":
             raise

@@ -100,14 +100,14 @@ def test_a_database_that_would_not_record_everything_is_not_written_to(sql: Sql,
     sql(damage)
     error = failure()
     assert error.exit_code == 4
-    assert "1 of the 63 triggers that record changes are missing, nothing was written" in str(error)
+    assert f"1 of the {db.CAPTURE_TRIGGERS} triggers that record changes are missing, nothing was written" in str(error)
     assert sql('SELECT count(*) FROM "User"') == [(0,)]
 
 
 def test_triggers_that_the_web_applications_reset_took_are_missed(sql: Sql) -> None:
     sql('DROP TABLE "SystemeConfig"')
     sql('CREATE TABLE "SystemeConfig" (id text PRIMARY KEY)')
-    assert "3 of the 63 triggers" in str(failure())
+    assert f"3 of the {db.CAPTURE_TRIGGERS} triggers" in str(failure())
 
 
 def test_a_connection_lost_midway(sql: Sql) -> None:

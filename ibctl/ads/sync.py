@@ -127,7 +127,8 @@ def store(session: Session, answer: Answer) -> Written:
     if isinstance(answer.days, IbctlError):
         raise answer.days
     task, account = answer.task, answer.task.connection.id
-    db.lock(session, "ads spend")
+    # Shared: accounts do not meet each other, only an import or an undo that may touch any of them.
+    db.lock(session, "ads spend", shared=True)
     held = session.execute(sync_sql.HOLD, {"account": account}).one()
     _require_newest(held.lastSyncAt, answer)
     figures = [sync_rules.figures(day, held.currency, task.counted) for day in answer.days]
@@ -176,14 +177,12 @@ def _write(session: Session, answer: Answer, figures: Sequence[Figures]) -> Writ
 
 
 def _finish(session: Session, answer: Answer, coverage: Coverage) -> None:
-    account = answer.task.connection.id
-    session.execute(sync_sql.DONE, {"account": account, "asked_at": answer.asked_at, "now": clock.now()})
-    session.execute(
-        sync_sql.STATE,
-        {
-            "account": account,
-            "first_day": coverage.first,
-            "last_day": coverage.last,
-            "final_through": coverage.final,
-        },
-    )
+    values = {
+        "account": answer.task.connection.id,
+        "asked_at": answer.asked_at,
+        "now": clock.now(),
+        "first_day": coverage.first,
+        "last_day": coverage.last,
+        "final_through": coverage.final,
+    }
+    session.execute(sync_sql.DONE, values)

@@ -72,11 +72,7 @@ WRITE = sa.text(
 )
 DONE = sa.text(
     """
-    UPDATE "FacebookAdAccount" SET "lastSyncAt" = :asked_at, "updatedAt" = :now WHERE id = :account
-    """
-)
-STATE = sa.text(
-    """
+    WITH done AS (UPDATE "FacebookAdAccount" SET "lastSyncAt" = :asked_at, "updatedAt" = :now WHERE id = :account)
     INSERT INTO ibctl.ad_account_state (id, "firstDay", "lastDay", "finalThrough")
     VALUES (:account, :first_day, :last_day, :final_through)
     ON CONFLICT (id) DO UPDATE SET "firstDay" = excluded."firstDay", "lastDay" = excluded."lastDay",

@@ -19,7 +19,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, NoReturn
+from typing import IO, Annotated, Any, Literal, NoReturn, TextIO
 
 import typer
 
@@ -213,7 +213,7 @@ def show(rows: Iterable[Row], columns: Sequence[Column], listing: Listing, *, ti
 
     Raises UsageError for an unknown name in `--columns`, RequestError when the file cannot be written.
     """
-    chosen = _pick(columns, listing)
+    chosen = pick(columns, listing)
     counted = _Counter(rows)
     if listing.output is None:
         _write(counted, chosen, listing.format, sys.stdout, title)
@@ -229,7 +229,7 @@ def show_record(row: Row, columns: Sequence[Column], listing: Listing) -> None:
         show([row], columns, listing)
         return
     width = max(len(column.key) for column in columns)
-    chosen = _pick(columns, Listing(Format.json, columns=listing.columns))
+    chosen = pick(columns, Listing(Format.json, columns=listing.columns))
     lines = [printable(f"{column.key:<{width}}  {shown(row[column.key], column.kind)}\n") for column in chosen]
     if listing.output is None:
         sys.stdout.writelines(lines)
@@ -256,7 +256,8 @@ class _Counter:
             yield row
 
 
-def _pick(columns: Sequence[Column], listing: Listing) -> list[Column]:
+def pick(columns: Sequence[Column], listing: Listing) -> list[Column]:
+    """Return the columns that a listing has, in their order. Raises UsageError for an unknown name in `--columns`."""
     if listing.format is Format.ids and all(column.key != "id" for column in columns):
         raise UsageError("--format ids: these rows have no ids; there are table, json and csv")
     if listing.columns is None:
@@ -427,7 +428,7 @@ def unneutralise(cell: str) -> str:
 
 
 @contextmanager
-def atomic_file(path: Path, *, private: bool = False) -> Iterator[IO[str]]:
+def atomic_file(path: Path, *, private: bool = False) -> Iterator[TextIO]:
     """Open a text file that appears under its name only when it is complete; a `private` one with mode 0600.
 
     Raises RequestError naming the path when it cannot be written.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ibctl import clock, config, db, output
+from ibctl import clock, config, db, exports, output
 from ibctl.leads import listing, naming, rules, service
 from ibctl.leads.activity_commands import activity_app
 from ibctl.leads.arguments import IbFilter, LeadArgument, LeadsArgument
@@ -196,6 +196,7 @@ def export(
     captured_to: ToFilter = None,
     qualified: QualifiedFilter = None,
     search: SearchFilter = None,
+    limit: output.LimitOption = 0,
     format: output.FormatOption = output.Format.csv,
     file: output.OutputOption = None,
     columns: output.ColumnsOption = None,
@@ -209,7 +210,8 @@ def export(
         ib, unassigned, status, source, broker, lead_type, since, before, qualified, search
     )  # fmt: skip
     with db.reading() as session:
-        output.show(listing.export(session, which), COLUMNS, output.Listing(format, file, columns))
+        query = listing.export(session, which, limit=limit)
+        exports.write(session, query, COLUMNS, output.Listing(format, file, columns))
 
 
 @app.command()

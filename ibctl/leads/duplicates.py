@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl.errors import UsageError
+from ibctl.exports import FETCH, exact
 from ibctl.leads import sql
-from ibctl.leads.listing import FETCH, exact
 from ibctl.users import service as users
 
 # An email as its owner's mailbox: Gmail sees neither dots nor its other name, and most providers drop what follows `+`.

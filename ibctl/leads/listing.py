@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import days, money, months
+from ibctl import days, exports, months
 from ibctl.errors import UsageError
 from ibctl.leads import rules
 from ibctl.users import service as users
-
-# How many rows an export holds in memory.
-FETCH = 2_000
 
 _COLUMNS = """
     l.id, l."leadCapturedAt", l.email, l."firstName", l.phone, l."userId", u.email AS ib, l."leadType", l.broker,
@@ -94,12 +88,11 @@ def listing(session: Session, which: Filter, *, limit: int = 0) -> tuple[list[di
     return rows, session.execute(sa.text(f'SELECT count(*) FROM "Lead" l WHERE {where}'), values).scalar_one()
 
 
-def export(session: Session, which: Filter) -> Iterator[dict[str, Any]]:
-    """Yield all leads as rows, newest first, a few at a time. Raises as `listing`."""
+def export(session: Session, which: Filter, *, limit: int = 0) -> exports.Query:
+    """Return all leads, newest first and at most `limit` (0: all), to be exported. Raises as `listing`."""
     where, values = _where(session, which)
-    chosen = f'(SELECT * FROM "Lead" l WHERE {where}) l'
-    options = {"stream_results": True, "yield_per": FETCH}
-    return _rows(session.execute(_select(chosen), values, execution_options=options))
+    select = f'SELECT {_COLUMNS} FROM "Lead" l LEFT JOIN "User" u ON u.id = l."userId" WHERE {where}'
+    return exports.Query(select, values, '"leadCapturedAt" DESC, id DESC', limit)
 
 
 def _select(leads: str) -> sa.TextClause:
@@ -140,12 +133,5 @@ def _rows(found: sa.Result[Any]) -> Iterator[dict[str, Any]]:
     for row in found:
         values = dict(zip(names, row, strict=True))
         for field in rules.AMOUNTS:
-            values[field] = exact(values[field])
+            values[field] = exports.exact(values[field])
         yield values
-
-
-# Most leads have one of a few amounts.
-@lru_cache(maxsize=4096)
-def exact(value: float) -> Decimal | None:
-    """Return the decimal that a stored double stands for; None for NaN and infinities, which JSON does not know."""
-    return money.from_float(value) if math.isfinite(value) else None

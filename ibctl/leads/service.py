@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import config, db, money
+from ibctl import config, db, exports, money
 from ibctl.errors import NotFoundError, RequestError, UsageError
-from ibctl.leads import contacts, listing, rules, sql
+from ibctl.leads import contacts, rules, sql
 from ibctl.leads.importing import LOCK, Settled
 from ibctl.models.ledger import ChangeSet, change
 from ibctl.models.platform import InvestorCredential, Lead, LeadActivity, Role, User
@@ -98,7 +98,7 @@ def describe(session: Session, name: str) -> dict[str, Any]:
 def row(lead: Lead, owner: User | None) -> dict[str, Any]:
     """Return a lead as a row for people and scripts."""
     values = {column.name: getattr(lead, attribute(column.name)) for column in sa.inspect(Lead).columns}
-    amounts = {field: listing.exact(values[field]) for field in rules.AMOUNTS}
+    amounts = {field: exports.exact(values[field]) for field in rules.AMOUNTS}
     return values | amounts | {"ib": owner and owner.email}
 
 

@@ -89,6 +89,17 @@ def test_a_campaign_that_no_list_names_any_more_is_read_by_its_id(anna: Shop) ->
     assert anna.row('status, "totalSpent"', "Leads") == ("COMPLETED", 10.0)
 
 
+def test_deleted_campaigns_are_looked_at_fifty_in_a_call(anna: Shop) -> None:
+    ids = [campaign(anna, f"C{number}") for number in range(60)]
+    sync(anna)
+    for id_ in ids:
+        anna.world.objects[id_] |= {"status": "DELETED", "effective_status": "DELETED"}
+    before = len(anna.server.calls)
+    assert sync(anna)["updated"] == 60
+    # Campaigns, ad sets, ads, figures by campaign and of the account; and twice two batches for the deleted ones.
+    assert len(anna.server.calls) - before == 5 + 4
+
+
 def test_what_facebook_has_no_longer_is_completed_and_says_so(anna: Shop) -> None:
     id_ = campaign(anna, "Leads")
     sync(anna)

@@ -85,15 +85,10 @@ def picture(graph: Graph, account: str, known: Iterable[str] = ()) -> Picture:
 
     Complete, or an error. Raises GraphError.
     """
-    listed = _campaigns(graph, account)
-    metrics = _metrics_by_campaign(graph, account)
-    for id_ in sorted(set(known) - listed.keys()):
-        if (found := _by_id(graph, id_)) is not None:
-            listed[id_] = found
-        if id_ not in metrics:
-            found_metrics = _life(graph, id_, "campaign")
-            metrics |= {id_: found_metrics} if found_metrics else {}
-    return Picture(listed, metrics, _life(graph, account, "account"))
+    listed, metrics = _campaigns(graph, account), _metrics_by_campaign(graph, account)
+    listed |= _by_ids(graph, sorted(set(known) - listed.keys()))
+    metrics |= _lives(graph, sorted(set(known) - metrics.keys()))
+    return Picture(listed, metrics, _life(graph, account))
 
 
 def _campaigns(graph: Graph, account: str) -> dict[str, Campaign]:
@@ -102,14 +97,22 @@ def _campaigns(graph: Graph, account: str) -> dict[str, Campaign]:
     return {row["id"]: _campaign(row, budgets.get(row["id"]), troubles.get(row["id"], "")) for row in rows}
 
 
-def _by_id(graph: Graph, id_: str) -> Campaign | None:
-    """Read a campaign in whatever state; None where Facebook has it no longer."""
-    try:
-        return _campaign(graph.get(id_, {"fields": _FIELDS}), None, "")
-    except RefusedError as exc:
-        if (exc.code, exc.subcode) == (100, 33):
-            return None
-        raise
+def _by_ids(graph: Graph, ids: Sequence[str]) -> dict[str, Campaign]:
+    """Read campaigns in whatever state; one that Facebook has no longer is left out."""
+    answers = _each(graph, ids, "", {"fields": _FIELDS})
+    return {id_: _campaign(row, None, "") for id_, row in answers.items()}
+
+
+def _each(graph: Graph, ids: Sequence[str], edge: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask the same of many objects, 50 in a call; those that Facebook has no longer are left out. Raises GraphError."""
+    answers = graph.batch([Inner("GET", f"{id_}{edge}", params) for id_ in ids], again=True)
+    found = {}
+    for id_, answer in zip(ids, answers, strict=True):
+        if not isinstance(answer, GraphError):
+            found[id_] = answer
+        elif (answer.code, answer.subcode) != (100, 33):
+            raise answer
+    return found
 
 
 @dataclass
@@ -204,16 +207,19 @@ def _metrics_by_campaign(graph: Graph, account: str) -> dict[str, Metrics]:
     return {row["campaign_id"]: _metrics(account, row) for row in rows}
 
 
-def _life(graph: Graph, node: str, level: str) -> Metrics | None:
-    """Return what a campaign or an account did in its life (37 months at most); None where it did nothing."""
-    asked = {"level": level, "date_preset": "maximum", "fields": _METRICS}
-    try:
-        rows = graph.rows(f"{node}/insights", asked)
-    except RefusedError as exc:
-        if (exc.code, exc.subcode) == (100, 33):
-            return None
-        raise
-    return _metrics(node, rows[0]) if rows else None
+_LIFE = {"date_preset": "maximum", "fields": _METRICS}
+
+
+def _lives(graph: Graph, ids: Sequence[str]) -> dict[str, Metrics]:
+    """Return what campaigns did in their lives (37 months at most); nothing for one that did nothing."""
+    answers = _each(graph, ids, "/insights", {"level": "campaign", **_LIFE})
+    return {id_: _metrics(id_, row) for id_, answer in answers.items() for row in answer.get("data", ())}
+
+
+def _life(graph: Graph, account: str) -> Metrics | None:
+    """Return what an account did in its life; None where it did nothing."""
+    rows = graph.rows(f"{account}/insights", {"level": "account", **_LIFE})
+    return _metrics(account, rows[0]) if rows else None
 
 
 def _metrics(node: str, row: Mapping[str, Any]) -> Metrics:

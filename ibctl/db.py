@@ -184,7 +184,8 @@ def one_connection() -> Iterator[None]:
 
 _USE = """
     SELECT x.number FROM (SELECT {}::bigint AS number) x,
-      LATERAL (SELECT set_config('ibctl.change_set', x.number::text, true), set_config('ibctl.step', '0', true)) used
+      LATERAL (SELECT set_config('ibctl.change_set', x.number::text, true), set_config('ibctl.step', '0', true),
+        set_config('ibctl.counts', '{{}}', true)) used
 """
 _CHANGE_SET = sa.text(_USE.format("nextval(pg_get_serial_sequence('ibctl.change_set', 'id'))"))
 _DRY_CHANGE_SET = sa.text(_USE.format("0"))
@@ -205,8 +206,12 @@ def _prepare(session: Session, *, change_set_id: int | None) -> None:
             "search_path": search_path(),
             # Naive UTC is what the shared tables hold, whatever the server's own zone.
             "TimeZone": "UTC",
-            # Less would cut doubles short in the recorded images, and `undo` could not restore them.
+            # How a row writes itself, so that a recorded image is exact and equal to that of any other transaction.
+            # Here, not in the trigger's function, which the web application's writes call, too.
+            "DateStyle": "ISO, YMD",
+            "IntervalStyle": "postgres",
             "extra_float_digits": "1",
+            "bytea_output": "hex",
             "lock_timeout": f"{config.settings().lock_timeout * 1000:.0f}",
             "ibctl.change_set": "" if change_set_id is None else str(change_set_id),
         },
@@ -244,27 +249,19 @@ def _require_upgraded(session: Session) -> None:
         )
 
 
-_COUNTS = sa.text(
-    """
-    SELECT "tableName", CASE WHEN "before" IS NULL THEN 'insert' WHEN "after" IS NULL THEN 'delete' ELSE 'update' END,
-           count(*)
-    FROM ibctl.change WHERE "changeSetId" = :id GROUP BY 1, 2 ORDER BY 1, 2
-    """
-)
-
-
+_COUNTS = sa.text("SELECT CAST(current_setting('ibctl.counts') AS jsonb)")
 _INSERT_CHANGE_SET = sa.text(
     """
-    INSERT INTO ibctl.change_set (id, "createdAt", actor, host, command, reason, counts, undoes)
-    VALUES (:id, :created_at, :actor, :host, :command, :reason, :counts, :undoes)
+    INSERT INTO ibctl.change_set (id, "createdAt", actor, host, command, reason, counts, columns, undoes)
+    SELECT :id, :created_at, :actor, :host, :command, :reason, CAST(:counts AS jsonb),
+      jsonb_object_agg(t."tableName", t.columns), CAST(:undoes AS bigint)
+    FROM ibctl.table_columns t WHERE t."tableName" = ANY(:tables)
     """
 )
 
 
 def _record(session: Transaction, *, dry_run: bool, reason: str | None, undoes: int | None) -> Written:
-    counts: dict[str, dict[str, int]] = {}
-    for table, kind, count in session.execute(_COUNTS, {"id": session.change_set_id}):
-        counts.setdefault(table, {})[kind] = count
+    counts: dict[str, dict[str, int]] = session.execute(_COUNTS).scalar_one()
     if dry_run or not counts:
         return Written(None, counts, dry_run)
     values = {
@@ -275,6 +272,7 @@ def _record(session: Transaction, *, dry_run: bool, reason: str | None, undoes: 
         "command": f"ibctl {config.command()}".rstrip(),
         "reason": reason,
         "counts": json.dumps(counts),
+        "tables": list(counts),
         "undoes": undoes,
     }
     session.execute(_INSERT_CHANGE_SET, values)

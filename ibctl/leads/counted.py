@@ -20,7 +20,7 @@ _COUNTED = sa.text(
     WITH owner AS (
       SELECT "userId" FROM "Lead" WHERE id = ANY(:ids)
       UNION SELECT "fromUserId" FROM ibctl.lead_transfer WHERE "leadId" = ANY(:ids)
-      UNION SELECT "before"->>'userId' FROM ibctl.change WHERE "rowId" = ANY(:ids) AND "tableName" = 'Lead'
+      UNION SELECT "before"->>'userId' FROM ibctl.change_image WHERE "rowId" = ANY(:ids) AND "tableName" = 'Lead'
     ), sealed AS (
       SELECT k."userId", k.year, k.month, k."paymentStatus", n."leadIds"
       FROM "IbCommission" k

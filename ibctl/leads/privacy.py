@@ -20,7 +20,7 @@ PREFIX = "erased-"
 # In the place of what a command line or a reason said about the person.
 BLANK = "[erased]"
 
-# What a row of each table becomes, as the members of its image; `{id}` is the row's id.
+# What a row of each table becomes, by its columns; `{id}` is the row's id.
 _IMAGES = {
     "Lead": """jsonb_build_object('email', NULL, 'firstName', NULL, 'phone', NULL, 'systemeContactId', NULL,
         'trackingToken', :prefix || {id})""",
@@ -65,8 +65,9 @@ _ABOUT = """(c."tableName" = 'Lead' AND c."rowId" IN (SELECT id FROM lead_erased
 _CREATE_ABOUT = sa.text(
     f"""
     CREATE TEMP TABLE lead_about ON COMMIT DROP AS
-    SELECT c."changeSetId", c."tableName", coalesce(c."before", c."after") AS image, c."after" AS later
-    FROM ibctl.change c WHERE {_ABOUT}
+    SELECT c."changeSetId", c.step, c."tableName", c."rowId", c.columns, coalesce(c."before", c."after") AS image,
+      c."after" AS later
+    FROM ibctl.change_image c WHERE {_ABOUT}
     """
 )
 # What the persons are called in command lines and reasons. Words of one or two letters occur by chance.
@@ -105,8 +106,11 @@ _UPDATES = (
     """,
 )
 _SCRUB = """
-    UPDATE ibctl.change c SET "before" = c."before" || {image}, "after" = c."after" || {image}
-    WHERE c."tableName" = '{table}' AND {about}
+    UPDATE ibctl.change c SET "before" = ibctl.row_with(c."before", a.columns, {image}),
+      "after" = ibctl.row_with(c."after", a.columns, {image})
+    FROM lead_about a
+    WHERE c."changeSetId" = a."changeSetId" AND c.step = a.step AND c."tableName" = a."tableName"
+      AND c."rowId" = a."rowId" AND a."tableName" = '{table}'
 """
 # Whole words only: Ann is not to be taken out of "channel".
 _PATTERN = r"""'(?<![[\:alnum\:]])' || regexp_replace(w.word, '([^[\:alnum\:]])', '\\\1', 'g') || '(?![[\:alnum\:]])'"""
@@ -182,7 +186,7 @@ def _scrub(session: Session, password: str) -> int:
     session.execute(_CREATE_WORDS)
     images = 0
     for table, image in _IMAGES.items():
-        statement = _SCRUB.format(table=table, image=image.format(id='c."rowId"'), about=_ABOUT)
+        statement = _SCRUB.format(table=table, image=image.format(id='c."rowId"'))
         images += session.execute(sa.text(statement), {"prefix": PREFIX, "password": password}).rowcount  # type: ignore[attr-defined] # a CursorResult
     session.execute(_SCRUB_COMMANDS, {"blank": BLANK})
     session.execute(_SCRUB_ACTIVITIES, {"blank": BLANK})

@@ -132,7 +132,7 @@ SETTLED = sa.text(
 QUALIFIED_BY = sa.text(
     """
     SELECT s.id, s.command, s.actor, s."createdAt" FROM "Lead" l
-    JOIN ibctl.change c ON c."rowId" = l.id AND c."tableName" = 'Lead'
+    JOIN ibctl.change_image c ON c."rowId" = l.id AND c."tableName" = 'Lead'
       AND (c."after" ->> 'qualifiedAt')::timestamp = l."qualifiedAt"
       AND c."before" ->> 'qualifiedAt' IS DISTINCT FROM c."after" ->> 'qualifiedAt'
     JOIN ibctl.change_set s ON s.id = c."changeSetId"

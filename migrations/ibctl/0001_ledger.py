@@ -1,4 +1,4 @@
-"""ibctl's own schema: the record of writes and its triggers' function, imports, plans, months, snapshots."""
+"""ibctl's own schema, its tables: the record of writes, imports, plans, months, snapshots."""
 
 from collections.abc import Sequence
 
@@ -10,34 +10,6 @@ revision: str = "ibctl_0001"
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = ("ibctl",)
 depends_on: str | Sequence[str] | None = None
-
-# Statement-level: one INSERT … SELECT for any number of rows. Does nothing unless the transaction has set
-# `ibctl.change_set` (SET LOCAL), so the web application's own writes are neither recorded nor slowed.
-CAPTURE = """
-CREATE FUNCTION ibctl.capture() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  change_set bigint := nullif(current_setting('ibctl.change_set', true), '')::bigint;
-  this_step bigint;
-BEGIN
-  IF change_set IS NULL THEN
-    RETURN NULL;
-  END IF;
-  this_step := coalesce(nullif(current_setting('ibctl.step', true), '')::bigint, 0) + 1;
-  PERFORM set_config('ibctl.step', this_step::text, true);
-  IF TG_OP = 'INSERT' THEN
-    INSERT INTO ibctl.change ("changeSetId", step, "tableName", "rowId", "before", "after")
-    SELECT change_set, this_step, TG_TABLE_NAME, n.id, NULL, to_jsonb(n) FROM new_rows n;
-  ELSIF TG_OP = 'DELETE' THEN
-    INSERT INTO ibctl.change ("changeSetId", step, "tableName", "rowId", "before", "after")
-    SELECT change_set, this_step, TG_TABLE_NAME, o.id, to_jsonb(o), NULL FROM old_rows o;
-  ELSE
-    INSERT INTO ibctl.change ("changeSetId", step, "tableName", "rowId", "before", "after")
-    SELECT change_set, this_step, TG_TABLE_NAME, o.id, to_jsonb(o), to_jsonb(n)
-    FROM old_rows o JOIN new_rows n USING (id) WHERE o IS DISTINCT FROM n;
-  END IF;
-  RETURN NULL;
-END $$
-"""
 
 
 def _created() -> sa.Column[object]:
@@ -54,6 +26,7 @@ def upgrade() -> None:
         sa.Column("command", sa.Text, nullable=False),
         sa.Column("reason", sa.Text),
         sa.Column("counts", JSONB, nullable=False),
+        sa.Column("columns", JSONB, nullable=False),
         sa.Column("undoes", sa.BigInteger),
         sa.Index("change_set_undoes_idx", "undoes"),
         schema="ibctl",
@@ -64,13 +37,12 @@ def upgrade() -> None:
         sa.Column("step", sa.BigInteger, nullable=False),
         sa.Column("tableName", sa.Text, nullable=False),
         sa.Column("rowId", sa.Text, nullable=False),
-        sa.Column("before", JSONB),
-        sa.Column("after", JSONB),
+        sa.Column("before", sa.Text),
+        sa.Column("after", sa.Text),
         sa.Index("change_set_idx", "changeSetId"),
         sa.Index("change_row_idx", "rowId"),
         schema="ibctl",
     )
-    op.execute(CAPTURE)
     op.create_table(
         "lead_import",
         sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
@@ -354,8 +326,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # CASCADE takes the capture triggers on the platform's tables along with their function.
-    op.execute("DROP FUNCTION ibctl.capture() CASCADE")
     for table in (
         "spend_restatement", "ad_action_types", "ad_account_state",
         "campaign_build",

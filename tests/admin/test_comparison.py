@@ -184,15 +184,15 @@ SABOTAGE = {
     ),
     "ibctl was never here": (
         "DROP SCHEMA ibctl CASCADE",
-        ("error", "schema ibctl", "ibctl_0001", "never upgraded"),
+        ("error", "schema ibctl", "ibctl_0002", "never upgraded"),
     ),
     "ibctl's schema is older": (
-        "DELETE FROM ibctl.alembic_version WHERE version_num = 'ibctl_0001'",
-        ("error", "schema ibctl", "ibctl_0001", "platform_0001"),
+        "DELETE FROM ibctl.alembic_version WHERE version_num = 'ibctl_0002'",
+        ("error", "schema ibctl", "ibctl_0002", "platform_0001"),
     ),
     "ibctl's schema is newer": (
-        "UPDATE ibctl.alembic_version SET version_num = 'ibctl_0777' WHERE version_num = 'ibctl_0001'",
-        ("error", "schema ibctl", "ibctl_0001", "ibctl_0777"),
+        "UPDATE ibctl.alembic_version SET version_num = 'ibctl_0777' WHERE version_num = 'ibctl_0002'",
+        ("error", "schema ibctl", "ibctl_0002", "ibctl_0777"),
     ),
 }  # fmt: skip
 
@@ -257,7 +257,7 @@ def test_an_empty_database_is_one_difference_for_each_schema(empty_database: str
 
 def test_a_schema_of_ibctls_without_its_tables_is_one_difference(database: str) -> None:
     names = [f"{table.schema}.{table.name}" for table in SQLModel.metadata.tables.values() if table.schema]
-    run(database, f"DROP TABLE {', '.join(names)}")
+    run(database, f"DROP TABLE {', '.join(names)} CASCADE")
     [found] = differences(database)
     assert (found.object, found.found) == ("schema ibctl", "none of them")
     assert "backup" in found.remedy

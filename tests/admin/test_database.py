@@ -47,7 +47,7 @@ def test_the_embedded_server_is_left_alone_when_there_is_an_address(database: st
 def test_info_says_which_database_this_is(database: str, ibctl: Run) -> None:
     (row,) = json.loads(ibctl("db", "info", "-f", "json").stdout)
     assert (row["schema"], row["pooler"], row["madeBy"], row["changeSets"]) == ("public", False, "ibctl", 0)
-    assert row["revision"] == "ibctl_0001, platform_0001"
+    assert row["revision"] == "ibctl_0002, platform_0001"
     assert "***" in row["address"]
 
 

@@ -67,7 +67,7 @@ def adopted(empty_database: str) -> str:
 def test_an_empty_database_gets_both_schemas(empty_database: str) -> None:
     result = upgrade(empty_database)
     assert result.platform is Platform.CREATED
-    assert (result.before, result.after) == ((), ("ibctl_0001", "platform_0001"))
+    assert (result.before, result.after) == ((), ("ibctl_0002", "platform_0001"))
     assert len(result.triggers) == 3 * CAPTURED
     assert schemas(empty_database) == {"public": 17, "ibctl": OWN}
 
@@ -83,7 +83,7 @@ def test_the_web_applications_database_is_adopted_and_its_rows_are_kept(adopted:
     result = upgrade(adopted)
     assert result.platform is Platform.ADOPTED
     # Never stamped, so never migrated.
-    assert result.after == ("ibctl_0001",)
+    assert result.after == ("ibctl_0002",)
     assert not upgrade(adopted).changed
     assert upgrade(adopted).platform is Platform.ADOPTED
     with psycopg.connect(adopted) as connection:
@@ -139,7 +139,7 @@ def test_ibctls_own_schema_cannot_be_the_platforms(empty_database: str) -> None:
 
 
 def test_a_newer_ibctls_database_is_refused(database: str) -> None:
-    run(database, "UPDATE ibctl.alembic_version SET version_num = 'ibctl_9999' WHERE version_num = 'ibctl_0001'")
+    run(database, "UPDATE ibctl.alembic_version SET version_num = 'ibctl_9999' WHERE version_num = 'ibctl_0002'")
     with pytest.raises(RequestError, match=r"a newer ibctl has upgraded this database \(ibctl_9999\)"):
         upgrade(database)
 

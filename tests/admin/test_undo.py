@@ -96,8 +96,7 @@ ROWS = {
         {
             "userId": st.sampled_from([None, *IDS["User"]]),
             "trackingToken": st.none() | WORDS,
-            # jsonb, in which the images are kept, has no negative zero: it comes back as zero.
-            "cpaEarned": st.floats(allow_nan=False, allow_infinity=False).map(lambda amount: amount + 0.0),
+            "cpaEarned": st.floats(),
         }
     ),
     "LeadActivity": st.fixed_dictionaries(

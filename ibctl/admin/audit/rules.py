@@ -26,11 +26,6 @@ def masked(image: Image | None, secret: Collection[str]) -> dict[str, Any] | Non
     return {key: HIDDEN if key in secret and value is not None else value for key, value in image.items()}
 
 
-def operation(before: Image | None, after: Image | None) -> str:
-    """Name what a change did to its row: insert, update or delete."""
-    return "insert" if before is None else "delete" if after is None else "update"
-
-
 def differing(before: Image | None, after: Image | None, order: Sequence[str] = ()) -> list[str]:
     """Return the fields that a change touched; of a new or deleted row, those with a value.
 
@@ -145,14 +140,13 @@ def _at(detail: Mapping[str, Any]) -> str:
     return f" (updatedAt {detail['updatedAt']})" if detail.get("updatedAt") else ""
 
 
-def columns_changed(then: Collection[str], now: Collection[str]) -> str | None:
-    """Say how a table's columns differ from those of a recorded image; None when they do not."""
-    parts = [
-        f"{label} {', '.join(sorted(names))}"
-        for label, names in (("new:", set(now) - set(then)), ("gone:", set(then) - set(now)))
-        if names
-    ]
-    return "; ".join(parts) or None
+def columns_changed(then: Sequence[Sequence[str]], now: Sequence[Sequence[str]]) -> str | None:
+    """Say how a table's columns, pairs of name and type, differ from those of a recorded image; None: they do not."""
+    old, new = ({str(name): str(kind) for name, kind in columns} for columns in (then, now))
+    other = {name for name in old.keys() & new.keys() if old[name] != new[name]}
+    found = (("new", new.keys() - old.keys()), ("gone", old.keys() - new.keys()), ("other type", other))
+    parts = [f"{label}: {', '.join(sorted(names))}" for label, names in found if names]
+    return "; ".join(parts) or ("in another order" if list(old) != list(new) else None)
 
 
 def refusal(state: str, message: str, detail: str | None) -> str:

@@ -27,7 +27,8 @@ _DETAIL = """jsonb_build_object('ib', coalesce(u.email, k."userId"), 'status', k
 _OWNERS = f"""
     SELECT DISTINCT cur."userId" FROM {{relation}} cur JOIN pg_temp.undo_row r ON r.row_id = cur.id WHERE {_CANDIDATE}
     UNION
-    SELECT c."before"->>'userId' FROM pg_temp.undo_row r JOIN ibctl.change c ON c."changeSetId" = :id
+    SELECT (CAST(c."before" AS {{relation}}))."userId"
+    FROM pg_temp.undo_row r JOIN ibctl.change c ON c."changeSetId" = :id
       AND c.step = r.first_step AND c."tableName" = r.table_name AND c."rowId" = r.row_id
     WHERE {_CANDIDATE} AND r.operation = 'update'
 """
@@ -86,7 +87,7 @@ _PAYOUT_ROWS = sa.text(
 _PAYOUT_STATUS = sa.text(
     """
     UPDATE pg_temp.undo_row r SET state = 'blocked', reason = 'payout'
-    FROM ibctl.change c
+    FROM ibctl.change_image c
     WHERE r.table_name = 'IbCommission' AND r.state = 'ready' AND c."changeSetId" = :id AND c.step = r.first_step
       AND c."tableName" = r.table_name AND c."rowId" = r.row_id
       AND c."before"->>'paymentStatus' IN ('PROCESSING', 'PAID')

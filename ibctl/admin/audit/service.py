@@ -14,7 +14,7 @@ from sqlmodel import Session, SQLModel, col, select
 from ibctl.admin.audit import rules
 from ibctl.crypto import SealedText
 from ibctl.errors import NotFoundError, UsageError
-from ibctl.models.ledger import CAPTURED, ChangeSet, change
+from ibctl.models.ledger import CAPTURED, ChangeSet, change, change_image
 
 _STREAMED = {"stream_results": True, "yield_per": 2000}
 
@@ -146,16 +146,16 @@ def column_order() -> Mapping[str, list[str]]:
 
 def count_changes(session: Session, number: int, *, table: str | None = None, row: str | None = None) -> int:
     """Return how many row changes a change set holds; a row that it wrote twice counts twice."""
-    matching = _changes(number, table, row).with_only_columns(sa.func.count())
+    matching = _changes(change, number, table, row).with_only_columns(sa.func.count())
     return int(session.execute(matching).scalar_one())
 
 
-def _changes(number: int, table: str | None, row: str | None) -> Any:
-    statement: Any = sa.select(change).where(change.c.changeSetId == number)
+def _changes(source: sa.Table, number: int, table: str | None, row: str | None) -> Any:
+    statement: Any = sa.select(source).where(source.c.changeSetId == number)
     if table is not None:
-        statement = statement.where(change.c.tableName == table)
+        statement = statement.where(source.c.tableName == table)
     if row is not None:
-        statement = statement.where(change.c.rowId == row)
+        statement = statement.where(source.c.rowId == row)
     return statement
 
 
@@ -163,7 +163,8 @@ def changes(
     session: Session, number: int, *, table: str | None = None, row: str | None = None, limit: int = 0
 ) -> Iterator[dict[str, Any]]:
     """Stream a change set's row changes in the order in which they were made, with their images, secrets hidden."""
-    statement = _changes(number, table, row).order_by(change.c.step, change.c.tableName, change.c.rowId)
+    image = change_image.c
+    statement = _changes(change_image, number, table, row).order_by(image.step, image.tableName, image.rowId)
     if limit:
         statement = statement.limit(limit)
     secrets, order = secret_columns(), column_order()
@@ -174,7 +175,7 @@ def changes(
             "step": found["step"],
             "table": found["tableName"],
             "id": found["rowId"],
-            "operation": rules.operation(found["before"], found["after"]),
+            "operation": found["operation"],
             "before": rules.masked(found["before"], hidden),
             "after": rules.masked(found["after"], hidden),
             # Compared before the secrets were hidden, so that a changed one shows.

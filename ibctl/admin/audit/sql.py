@@ -12,19 +12,10 @@ Names of tables and columns come from the catalog, quoted by PostgreSQL; every v
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column that can be written; `name` is quoted."""
-
-    name: str
-    is_json: bool
-    required: bool
 
 
 @dataclass(frozen=True)
@@ -40,36 +31,29 @@ class Reference:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is in the database now; `relation` is its quoted name with its schema."""
+    """A table as it is in the database now; `relation` is its quoted name with its schema.
+
+    `columns` are those that can be written, quoted; `once`: no row of it was written twice.
+    """
 
     name: str
     relation: str
-    columns: tuple[Column, ...]
+    columns: tuple[str, ...]
     references: tuple[Reference, ...]
+    once: bool
 
 
 CREATE = sa.text(
     """
-    CREATE TEMP TABLE undo_row ON COMMIT DROP AS
-    SELECT row_number() OVER () AS number, n.*, CAST('kept' AS text) AS state, CAST(NULL AS text) AS reason,
-      CAST(NULL AS bigint) AS by, CAST(NULL AS jsonb) AS detail
-    FROM (
-      SELECT table_name, row_id, first_step, last_step,
-        CASE WHEN inserted THEN 'delete' WHEN deleted THEN 'insert' ELSE 'update' END AS operation
-      FROM (
-        SELECT "tableName" AS table_name, "rowId" AS row_id, min(step) AS first_step, max(step) AS last_step,
-          min(step) IS NOT DISTINCT FROM min(step) FILTER (WHERE "before" IS NULL) AS inserted,
-          max(step) IS NOT DISTINCT FROM max(step) FILTER (WHERE "after" IS NULL) AS deleted
-        FROM ibctl.change WHERE "changeSetId" = :id GROUP BY 1, 2
-      ) s
-      WHERE NOT (inserted AND deleted)
-      ORDER BY table_name, row_id COLLATE "C"
-    ) n
+    CREATE TEMP TABLE undo_row (
+      number bigint NOT NULL, table_name text NOT NULL, row_id text NOT NULL, first_step bigint NOT NULL,
+      last_step bigint NOT NULL, operation text NOT NULL, state text NOT NULL, reason text, by bigint, detail jsonb
+    ) ON COMMIT DROP
     """
 )
 ANALYZE = sa.text("ANALYZE pg_temp.undo_row")
-# For the halving of what the database refuses. Made once the rows have found their places.
-INDEX = sa.text("CREATE UNIQUE INDEX ON pg_temp.undo_row (number)")
+# For the halving of what the database refuses.
+INDEX = sa.text("CREATE UNIQUE INDEX IF NOT EXISTS undo_row_number ON pg_temp.undo_row (number)")
 # Statistics about a change set that has just been written are stale or missing, and a nested loop over 100,000 rows
 # that were taken for one never ends.
 LARGE = 2000
@@ -81,38 +65,66 @@ PLAN_FOR_MANY = sa.text(
 )
 
 _FIRST = """c."changeSetId" = :id AND c.step = r.first_step AND c."tableName" = r.table_name AND c."rowId" = r.row_id"""
-_LAST = _FIRST.replace("first_step", "last_step")
 
-# Written more than once, and in the end as it was.
-ANY_TWICE = sa.text("SELECT EXISTS (SELECT FROM pg_temp.undo_row WHERE first_step < last_step)")
-DROP_UNCHANGED = sa.text(
-    f"""
-    DELETE FROM pg_temp.undo_row r USING ibctl.change c, ibctl.change l
-    WHERE r.operation = 'update' AND r.first_step < r.last_step AND {_FIRST} AND {_LAST.replace("c.", "l.")}
-      AND c."before" = l."after"
+# ------------------------------------------------------------------------------------------------------ the net effect
+
+# What the change set did to the rows of a table, and as what it left them.
+_ONCE = """
+        SELECT c."rowId" AS row_id, c.step AS first_step, c.step AS last_step,
+          CASE WHEN c."before" IS NULL THEN 'delete' ELSE 'insert' END AS operation, c."after" AS image
+        FROM ibctl.change c WHERE c."changeSetId" = :id AND c."tableName" = :table"""
+# Of the rows that it left as they were, nothing.
+_IN_ALL = """
+        SELECT c."rowId" AS row_id, s.first_step, s.last_step, CASE WHEN c."before" IS NULL THEN 'delete'
+          WHEN l."after" IS NULL THEN 'insert' ELSE 'update' END AS operation, l."after" AS image
+        FROM (
+          SELECT "rowId", min(step) AS first_step, max(step) AS last_step
+          FROM ibctl.change WHERE "changeSetId" = :id AND "tableName" = :table GROUP BY 1
+        ) s
+        JOIN ibctl.change c ON c."changeSetId" = :id AND c.step = s.first_step AND c."tableName" = :table
+          AND c."rowId" = s."rowId"
+        JOIN ibctl.change l ON l."changeSetId" = :id AND l.step = s.last_step AND l."tableName" = :table
+          AND l."rowId" = s."rowId"
+        WHERE c."before" IS DISTINCT FROM l."after\""""
+
+
+def written_once(kinds: Collection[str]) -> bool:
+    """Say whether no row can have been written twice, by the kinds of changes to its table."""
+    return set(kinds) in ({"insert"}, {"delete"})
+
+
+def _list(once: bool, state: str, join: str = "") -> str:
+    return f"""
+      INSERT INTO pg_temp.undo_row
+      SELECT (SELECT coalesce(max(number), 0) FROM pg_temp.undo_row) + row_number() OVER (), :table, n.*
+      FROM (
+        SELECT n.row_id, n.first_step, n.last_step, n.operation, {state} FROM ({_ONCE if once else _IN_ALL}
+        ) n {join} ORDER BY n.row_id COLLATE "C"
+      ) n
     """
-)
+
+
+def fail(*, once: bool) -> sa.TextClause:
+    """Return what lists the rows of a table that cannot be worked on, with the reason."""
+    return sa.text(_list(once, "'failed', :reason, CAST(NULL AS bigint), CAST(:detail AS jsonb)"))
+
 
 # ---------------------------------------------------------------------------------------------------------- the catalog
 
 # A table with what its columns were when the change set was written, and what they are now; relation NULL: it is gone.
 TABLES = sa.text(
     """
-    SELECT t.table_name, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS relation, i.names AS then,
-      array_agg(a.attname::text) FILTER (WHERE a.attname IS NOT NULL) AS now,
-      coalesce(jsonb_agg(jsonb_build_object('name', quote_ident(a.attname), 'is_json', a.atttypid = 'jsonb'::regtype,
-        'required', a.attnotnull) ORDER BY a.attnum) FILTER (WHERE a.attgenerated = ''), '[]') AS columns
-    FROM (SELECT table_name, min(number) AS number FROM pg_temp.undo_row GROUP BY 1) t
-    JOIN pg_temp.undo_row r USING (number)
-    CROSS JOIN LATERAL (
-      SELECT array_agg(k) AS names FROM ibctl.change c, jsonb_object_keys(coalesce(c."before", c."after")) k
-      WHERE c."changeSetId" = :id AND c.step = r.first_step AND c."tableName" = r.table_name AND c."rowId" = r.row_id
-    ) i
+    SELECT t.table_name, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS relation,
+      s.columns->t.table_name AS then,
+      coalesce(jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, NULL)) ORDER BY a.attnum)
+        FILTER (WHERE a.attname IS NOT NULL), '[]') AS now,
+      array_agg(quote_ident(a.attname) ORDER BY a.attnum) FILTER (WHERE a.attgenerated = '') AS written
+    FROM ibctl.change_set s CROSS JOIN LATERAL jsonb_object_keys(s.counts) t (table_name)
     LEFT JOIN (pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace)
       ON c.relname = t.table_name AND c.relkind IN ('r', 'p')
       AND n.nspname = CASE WHEN t.table_name = ANY(:captured) THEN 'ibctl' ELSE current_schema() END
     LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    GROUP BY 1, 2, 3
+    WHERE s.id = :id GROUP BY 1, 2, 3 ORDER BY 1
     """
 )
 # Foreign keys of one column to the `id` of a table of the list. Others are left to the database itself.
@@ -130,36 +142,23 @@ REFERENCES = sa.text(
     ORDER BY 1, 2, 4
     """
 )
-FAIL_TABLE = sa.text(
-    """
-    UPDATE pg_temp.undo_row SET state = 'failed', reason = :reason, detail = CAST(:detail AS jsonb)
-    WHERE table_name = :table
-    """
-)
 
 # ------------------------------------------------------------------------------------------------- what can be reversed
 
 
 def compare(table: Table) -> list[sa.TextClause]:
-    """Return what marks the rows `ready` that are still as the change set left them, and locks them until the end."""
+    """Return what lists a table's rows, `ready` where they are as the change set left them, and locks them before."""
     # Locked before they are looked at: what is compared here is what will be written over.
     lock = f"""
       SELECT count(*) FROM (
         SELECT FROM {table.relation} cur
-        WHERE cur.id IN (SELECT row_id FROM pg_temp.undo_row WHERE table_name = :table) FOR UPDATE
+        WHERE cur.id IN (
+          SELECT c."rowId" FROM ibctl.change c WHERE c."changeSetId" = :id AND c."tableName" = :table
+        ) FOR UPDATE
       ) locked
     """
-    same = f"""
-      UPDATE pg_temp.undo_row r SET state = 'ready' FROM {table.relation} cur, ibctl.change c
-      WHERE r.table_name = :table AND cur.id = r.row_id AND {_LAST}
-        -- IS TRUE, or the planner takes it for a key to hash by.
-        AND (c."after" = to_jsonb(cur)) IS TRUE
-    """
-    still_gone = f"""
-      UPDATE pg_temp.undo_row r SET state = 'ready' WHERE r.table_name = :table AND r.operation = 'insert'
-        AND NOT EXISTS (SELECT FROM {table.relation} cur WHERE cur.id = r.row_id)
-    """
-    return [sa.text(lock), sa.text(same), sa.text(still_gone)]
+    state = "CASE WHEN n.image IS NOT DISTINCT FROM CAST(cur AS text) THEN 'ready' ELSE 'kept' END"
+    return [sa.text(lock), sa.text(_list(table.once, state, f"LEFT JOIN {table.relation} cur ON cur.id = n.row_id"))]
 
 
 def explain_kept(table: Table) -> list[sa.TextClause]:
@@ -168,16 +167,17 @@ def explain_kept(table: Table) -> list[sa.TextClause]:
     That is the last one that wrote the row, where the row is still as that one left it; else it was not ibctl.
     """
     compared = f"""
-      UPDATE pg_temp.undo_row r SET by = x.by, detail = jsonb_build_object('updatedAt', x.image->>'updatedAt'),
+      UPDATE pg_temp.undo_row r SET by = x.by, detail = jsonb_build_object('updatedAt', x.changed),
         reason = CASE WHEN x.image IS NOT DISTINCT FROM x."before" THEN 'same' WHEN x.image IS NULL THEN 'deleted'
           WHEN r.operation = 'insert' THEN 'recreated' ELSE 'edited' END
       FROM (
-        SELECT r.number, c."before", now.image, CASE WHEN l."after" IS NOT DISTINCT FROM now.image THEN l.by END AS by
+        SELECT r.number, c."before", now.image, to_jsonb(cur)->>'updatedAt' AS changed,
+          CASE WHEN l."after" IS NOT DISTINCT FROM now.image THEN l.by END AS by
         FROM pg_temp.undo_row r
         JOIN ibctl.change c ON {_FIRST}
         LEFT JOIN {table.relation} cur ON cur.id = r.row_id
         -- OFFSET 0: once for each row that is left, not for all and at every mention.
-        CROSS JOIN LATERAL (SELECT to_jsonb(cur) AS image OFFSET 0) now
+        CROSS JOIN LATERAL (SELECT CAST(cur AS text) AS image OFFSET 0) now
         LEFT JOIN LATERAL (
           -- By the index of row ids: that of change sets would give every later change, for each row anew.
           SELECT later."changeSetId" AS by, later."after" FROM ibctl.change later
@@ -206,7 +206,12 @@ _RANGE = f"{_GROUP} AND r.number BETWEEN :low AND :high"
 _STUCK = "r.state = 'failed' AND r.reason = ANY(:reasons)"
 _STEP = f"{_STUCK} AND r.table_name = :table"
 
-GROUP_SPAN = sa.text(f"SELECT min(r.number), max(r.number) FROM pg_temp.undo_row r WHERE {_GROUP}")
+GROUPS = sa.text(
+    """
+    SELECT table_name, operation, min(number) AS low, max(number) AS high FROM pg_temp.undo_row WHERE state = :state
+    GROUP BY 1, 2
+    """
+)
 # The steps that made what is stuck, the last first; what takes each of them back.
 STEPS = sa.text(
     f"""
@@ -251,27 +256,15 @@ def reverse_step(table: Table, operation: str) -> sa.TextClause:
 
 def _reverse(table: Table, operation: str, image: str, where: str) -> sa.TextClause:
     source = f"pg_temp.undo_row r {image}"
-    populated = f'{source} CROSS JOIN LATERAL jsonb_populate_record(NULL\\:\\:{table.relation}, c."before") b'
+    # OFFSET 0: once for each row, not once for each of its columns.
+    imaged = f'{source} CROSS JOIN LATERAL (SELECT CAST(c."before" AS {table.relation}) AS image OFFSET 0) b'
     if operation == "delete":
         return sa.text(f"DELETE FROM {table.relation} cur USING {source} WHERE {where} AND cur.id = r.row_id")
     if operation == "insert":
-        names = ", ".join(column.name for column in table.columns)
-        values = ", ".join(map(_value, table.columns))
-        return sa.text(f"INSERT INTO {table.relation} ({names}) SELECT {values} FROM {populated} WHERE {where}")
-    settings = ", ".join(f"{column.name} = {_old_value(column)}" for column in table.columns)
-    return sa.text(f"UPDATE {table.relation} cur SET {settings} FROM {populated} WHERE {where} AND cur.id = r.row_id")
-
-
-def _value(column: Column) -> str:
-    # An image cannot tell SQL NULL from jsonb null; where NULL is forbidden it was the other one.
-    return f"coalesce(b.{column.name}, 'null')" if column.is_json and column.required else f"b.{column.name}"
-
-
-def _old_value(column: Column) -> str:
-    if not column.is_json:
-        return f"b.{column.name}"
-    same = f"coalesce(to_jsonb(b.{column.name}), 'null') = coalesce(cur.{column.name}, 'null')"
-    return f"CASE WHEN {same} THEN cur.{column.name} ELSE {_value(column)} END"
+        names, values = ", ".join(table.columns), ", ".join(f"(b.image).{column}" for column in table.columns)
+        return sa.text(f"INSERT INTO {table.relation} ({names}) SELECT {values} FROM {imaged} WHERE {where}")
+    settings = ", ".join(f"{column} = (b.image).{column}" for column in table.columns)
+    return sa.text(f"UPDATE {table.relation} cur SET {settings} FROM {imaged} WHERE {where} AND cur.id = r.row_id")
 
 
 def hold(reference: Reference) -> sa.TextClause:
@@ -295,7 +288,7 @@ HOLD_COMPANIONS = sa.text(
     f"""
     UPDATE pg_temp.undo_row r SET state = 'held', reason = 'companion', by = NULL,
       detail = jsonb_build_object('table', main.table_name, 'id', main.row_id)
-    FROM ibctl.change c, pg_temp.undo_row main
+    FROM ibctl.change_image c, pg_temp.undo_row main
     WHERE {_GROUP} AND {_FIRST} AND main.table_name = :main
       AND main.row_id = coalesce(c."before", c."after")->>CAST(:key AS text)
       AND main.state <> 'ready' AND main.reason NOT IN ('undone', 'same')
@@ -344,8 +337,3 @@ ROWS = sa.text(
 def escaped(identifier: str) -> str:
     """Return a quoted identifier as SQLAlchemy's `text` takes it."""
     return identifier.replace(":", "\\:")
-
-
-def columns_of(rows: Sequence[dict[str, object]]) -> tuple[Column, ...]:
-    """Return the columns that `TABLES` found."""
-    return tuple(Column(escaped(str(row["name"])), bool(row["is_json"]), bool(row["required"])) for row in rows)

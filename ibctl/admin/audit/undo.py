@@ -71,14 +71,13 @@ def undo(session: Session, number: int) -> Outcome:
     change_set = service.find(session, number)
     if rules.total(change_set.counts) > sql.LARGE:
         session.execute(sql.PLAN_FOR_MANY)
-    tables = _prepare(session, number)
+    tables = _prepare(session, change_set)
     _wait_for_others(session, tables)
     for table in tables.values():
         _compare(session, number, table)
+    session.execute(sql.ANALYZE)
     _refuse_repetition(session, number)
     sealed.block(session, number, tables)
-    session.execute(sql.INDEX)
-    session.execute(sql.ANALYZE)
     _reverse_all(session, number, tables)
     return _outcome(session, change_set)
 
@@ -103,24 +102,22 @@ def _writer(number: int, actor: str, command: str) -> str:
 # ------------------------------------------------------------------------------------------------- what can be reversed
 
 
-def _prepare(session: Session, number: int) -> dict[str, Table]:
-    """Make the working list; return the tables that can be worked on, the rows of the others being marked as failed."""
-    session.execute(sql.CREATE, {"id": number})
-    session.execute(sql.ANALYZE)
-    if session.execute(sql.ANY_TWICE).scalar_one():
-        session.execute(sql.DROP_UNCHANGED, {"id": number})
-    found = session.execute(sql.TABLES, {"id": number, "captured": list(CAPTURED)}).all()
+def _prepare(session: Session, change_set: ChangeSet) -> dict[str, Table]:
+    """Make the working list; return the tables that can be worked on, the rows of the others being listed as failed."""
+    session.execute(sql.CREATE)
+    found = session.execute(sql.TABLES, {"id": change_set.id, "captured": list(CAPTURED)}).all()
     references = _references(session, [row.relation for row in found if row.relation])
     tables = {}
     for row in found:
-        changed = rules.columns_changed(row.then, row.now or ())
+        name, changed = row.table_name, rules.columns_changed(row.then, row.now)
+        once = sql.written_once(change_set.counts[name])
         if row.relation is None or changed:
             reason = "other columns" if row.relation else "no table"
-            detail = json.dumps({"columns": changed})
-            session.execute(sql.FAIL_TABLE, {"table": row.table_name, "reason": reason, "detail": detail})
+            values = {"id": change_set.id, "table": name, "reason": reason, "detail": json.dumps({"columns": changed})}
+            session.execute(sql.fail(once=once), values)
         else:
-            name, columns = row.table_name, sql.columns_of(row.columns)
-            tables[name] = Table(name, sql.escaped(row.relation), columns, tuple(references[name]))
+            columns = tuple(map(sql.escaped, row.written))
+            tables[name] = Table(name, sql.escaped(row.relation), columns, tuple(references[name]), once)
     return tables
 
 
@@ -180,20 +177,24 @@ def _round(session: Session, number: int, tables: Mapping[str, Table], state: st
     groups += [(table, "delete") for table in reversed(ordered)]
     # Companions last: by then it is known what becomes of their rows.
     groups.sort(key=lambda group: group[0].name in COMPANIONS)
-    return sum(_group(session, number, table, operation, state) for table, operation in groups)
+    found = {(row.table_name, row.operation): row for row in session.execute(sql.GROUPS, {"state": state})}
+    done = 0
+    for table, operation in groups:
+        if span := found.get((table.name, operation)):
+            values = {"id": number, "table": table.name, "operation": operation, "state": state}
+            _hold(session, table, values)
+            done += _attempt(session, sql.reverse(table, operation), values, span.low, span.high)
+            session.execute(sql.RELEASE_HELD)
+    return done
 
 
-def _group(session: Session, number: int, table: Table, operation: str, state: str) -> int:
-    values = {"id": number, "table": table.name, "operation": operation, "state": state}
-    if operation == "delete":
+def _hold(session: Session, table: Table, values: Mapping[str, Any]) -> None:
+    """Hold back the rows of a group that must not be taken back as things are."""
+    if values["operation"] == "delete":
         _hold_referenced(session, table, values)
     if table.name in COMPANIONS:
         main, key = COMPANIONS[table.name]
         session.execute(sql.HOLD_COMPANIONS, {**values, "main": main, "key": key})
-    low, high = session.execute(sql.GROUP_SPAN, values).one()
-    done = 0 if low is None else _attempt(session, sql.reverse(table, operation), values, low, high)
-    session.execute(sql.RELEASE_HELD)
-    return done
 
 
 def _hold_referenced(session: Session, table: Table, values: Mapping[str, Any]) -> None:
@@ -215,6 +216,7 @@ def _attempt(session: Session, statement: sa.TextClause, values: Mapping[str, An
             return done
     except DBAPIError as exc:
         refusal = _refusal(exc)
+    session.execute(sql.INDEX)
     if low == high:
         session.execute(sql.MARK_REFUSED, {**bounds, "detail": json.dumps({"message": refusal})})
         return 0

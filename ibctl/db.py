@@ -28,7 +28,7 @@ HASTY_TIMEOUT = 2  # seconds; the least that every libpq takes as it is
 # The first half of every advisory lock's key, so that ibctl's locks never meet another program's.
 LOCK_CLASS = 0x1BC71
 # Insert, update and delete on the 17 platform tables and on ibctl's own that are recorded (`ledger.CAPTURED`).
-CAPTURE_TRIGGERS = 3 * (17 + 18)
+CAPTURE_TRIGGERS = 3 * (17 + 19)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,10 @@ class Written:
 class Transaction(Session):
     """A session inside the one transaction of a command. `written` is known once it has ended."""
 
-    change_set_id: int
+    # 0 in a dry run.
+    change_set_id: int = 0
+    # Of the change set, before this transaction's own.
+    first_step: int = 0
     written: Written
 
 
@@ -149,15 +152,16 @@ def reading() -> Iterator[Session]:
 
 @contextmanager
 def transaction(
-    *, dry_run: bool = False, reason: str | None = None, undoes: int | None = None
+    *, dry_run: bool = False, reason: str | None = None, undoes: int | None = None, continues: int | None = None
 ) -> Iterator[Transaction]:
     """Open the one transaction of a command that writes; commit at the end, or roll back after an error or dry run.
 
-    Every row written is recorded under a new change set, with `reason`. A transaction that wrote nothing leaves no
-    change set. Raises ConfigError (unreachable, not upgraded) and RequestError (in conflict with another write).
+    Every row written is recorded under a new change set, with `reason`, or under the one that it `continues` (an import
+    by chunks). A transaction that wrote nothing leaves no change set. Raises ConfigError (unreachable, not upgraded)
+    and RequestError (in conflict with another write).
     """
     with translated(), Transaction(_kept.get() or engine(), expire_on_commit=False) as session:
-        _begin(session, dry_run=dry_run)
+        _begin(session, dry_run=dry_run, continues=continues)
         yield session
         session.flush()
         session.written = _record(session, dry_run=dry_run, reason=reason, undoes=undoes)
@@ -189,13 +193,20 @@ _USE = """
 """
 _CHANGE_SET = sa.text(_USE.format("nextval(pg_get_serial_sequence('ibctl.change_set', 'id'))"))
 _DRY_CHANGE_SET = sa.text(_USE.format("0"))
+_LAST_STEP = sa.text("""SELECT coalesce(max(step), 0) FROM ibctl.change WHERE "changeSetId" = :id""")
 
 
-def _begin(session: Transaction, *, dry_run: bool) -> None:
+def _begin(session: Transaction, *, dry_run: bool, continues: int | None) -> None:
     _prepare(session, change_set_id=None)
     _require_upgraded(session)
-    # A dry run must not even move a sequence.
-    session.change_set_id = session.execute(_DRY_CHANGE_SET if dry_run else _CHANGE_SET).scalar_one()
+    if continues is None:
+        # A dry run must not even move a sequence.
+        session.change_set_id = session.execute(_DRY_CHANGE_SET if dry_run else _CHANGE_SET).scalar_one()
+        return
+    session.change_set_id = continues
+    session.first_step = session.execute(_LAST_STEP, {"id": continues}).scalar_one()
+    own = {"ibctl.change_set": str(continues), "ibctl.step": str(session.first_step), "ibctl.counts": "{}"}
+    _set_local(session, own)
 
 
 def _prepare(session: Session, *, change_set_id: int | None) -> None:
@@ -256,6 +267,7 @@ _INSERT_CHANGE_SET = sa.text(
     SELECT :id, :created_at, :actor, :host, :command, :reason, CAST(:counts AS jsonb),
       jsonb_object_agg(t."tableName", t.columns), CAST(:undoes AS bigint)
     FROM ibctl.table_columns t WHERE t."tableName" = ANY(:tables)
+    ON CONFLICT (id) DO UPDATE SET counts = excluded.counts, columns = change_set.columns || excluded.columns
     """
 )
 
@@ -271,12 +283,27 @@ def _record(session: Transaction, *, dry_run: bool, reason: str | None, undoes: 
         "host": socket.gethostname(),
         "command": f"ibctl {config.command()}".rstrip(),
         "reason": reason,
-        "counts": json.dumps(counts),
+        "counts": json.dumps(_with_earlier(session, counts)),
         "tables": list(counts),
         "undoes": undoes,
     }
     session.execute(_INSERT_CHANGE_SET, values)
     return Written(session.change_set_id, counts, dry_run)
+
+
+def _with_earlier(session: Transaction, counts: Mapping[str, Mapping[str, int]]) -> Mapping[str, Mapping[str, int]]:
+    """Add what the change set counted before this transaction."""
+    if not session.first_step:
+        return counts
+    found = sa.text("SELECT counts FROM ibctl.change_set WHERE id = :id FOR UPDATE")
+    before = session.execute(found, {"id": session.change_set_id}).scalar_one()
+    return {
+        table: {
+            kind: before.get(table, {}).get(kind, 0) + counts.get(table, {}).get(kind, 0)
+            for kind in {**before.get(table, {}), **counts.get(table, {})}
+        }
+        for table in {**before, **counts}
+    }
 
 
 # ----------------------------------------------------------------------------------------------------------------- bulk
@@ -288,6 +315,14 @@ def copy(session: Session, statement: str, rows: Iterable[Sequence[Any]]) -> Non
     with connection.cursor() as cursor, cursor.copy(statement) as stream:
         for row in rows:
             stream.write_row(row)
+
+
+def copy_text(session: Session, statement: str, blocks: Iterable[str]) -> None:
+    """Run a `COPY … FROM STDIN` with blocks of lines in COPY's own text format, as `copy` does with rows."""
+    connection: Any = session.connection().connection.driver_connection
+    with connection.cursor() as cursor, cursor.copy(statement) as stream:
+        for block in blocks:
+            stream.write(block)
 
 
 # ---------------------------------------------------------------------------------------------------------------- locks

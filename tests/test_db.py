@@ -116,7 +116,7 @@ def test_ibctls_own_rates_and_commission_states_are_recorded(sql: Sql) -> None:
     written = write(
         "INSERT INTO ibctl.exchange_rate VALUES ('r', '2025-10-01', 'EUR', 'USD', 1.0850, 'ECB', now())",
         "INSERT INTO ibctl.commission_state VALUES ('k', 's')",
-        "INSERT INTO ibctl.lead_import VALUES (DEFAULT, now(), 1, 'f', 'h', '{}', 0, 0, 0, 0)",
+        "INSERT INTO ibctl.lead_import VALUES (DEFAULT, now(), NULL, 1, 'f', 'h', '[]', '{}', '{}', 0, 0, 0, 0, 0, 0)",
     )
     assert written.counts == {"commission_state": {"insert": 1}, "exchange_rate": {"insert": 1}}
     assert sql("SELECT \"after\"->>'rate' FROM ibctl.change_image WHERE \"tableName\" = 'exchange_rate'") == [

@@ -13,6 +13,7 @@ from ibctl.leads.arguments import IbFilter, LeadArgument, LeadsArgument
 from ibctl.leads.duplicate_commands import dupes, merge
 from ibctl.leads.funnel_commands import funnel
 from ibctl.leads.import_command import EPILOG, RegionOption, import_, reading, warn_of_settled
+from ibctl.leads.imports_commands import imports_app
 from ibctl.leads.ownership_commands import assign, leads_named, transfer
 from ibctl.leads.privacy_commands import anonymize
 from ibctl.leads.qualification_commands import programmes_app, progress, qualify
@@ -305,6 +306,7 @@ def set_status(
 
 # ------------------------------------------------------------------------------------------------------- qualification
 
+app.add_typer(imports_app, name="imports")
 app.add_typer(programmes_app, name="programmes")
 app.command("qualify")(qualify)
 app.command("progress")(progress)

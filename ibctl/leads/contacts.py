@@ -7,7 +7,7 @@ decided by patterns that agree with them (a property test holds the two together
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Callable
 from typing import Any
 
 LONGEST_PHONE = 50
@@ -16,9 +16,12 @@ LONGEST_PHONE = 50
 _SHORT = 64
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]++"
 _LABEL = r"[a-z0-9]++(?:-[a-z0-9]++)*+"
-_PLAIN_EMAIL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*+@(?:{_LABEL}\.)+([a-z]{{2,63}})")
 # Domains that nobody can have, as email-validator lists them.
-_RESERVED = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
+_RESERVED = "arpa|invalid|local|localhost|onion|test"
+# An address in its stored form that needs no second look (an apostrophe in front may be an export's).
+PLAIN_EMAIL = re.compile(
+    rf"(?!')(?=.{{1,{_SHORT}}}\Z){_ATOM}(?:\.{_ATOM})*+@(?:{_LABEL}\.)+(?!(?:{_RESERVED})\Z)[a-z]{{2,63}}"
+)
 _SPACING = str.maketrans("", "", " -./()")
 _DIALLED = re.compile(r"[\d +\-./()]*\d[\d +\-./()]*", re.ASCII)
 
@@ -29,8 +32,7 @@ def email(text: str) -> str:
     Raises ValueError with the value and what is wrong with it.
     """
     address = text.strip().lower()
-    found = _PLAIN_EMAIL.fullmatch(address)
-    if found and len(address) <= _SHORT and found[1] not in _RESERVED:
+    if PLAIN_EMAIL.fullmatch(address):
         return address
     from email_validator import EmailNotValidError, validate_email
 
@@ -49,7 +51,7 @@ def phone(text: str, region: str | None = None) -> str:
     number = text.strip()
     if number.startswith("+"):
         digits = number if number[1:].isdigit() else number.translate(_SPACING)
-        if _is_plain(digits):
+        if PLAIN_PHONES[digits[:4]](digits):
             return digits
     if region is None and not number.startswith(("+", "\uff0b")):
         return _as_written(number)
@@ -67,21 +69,32 @@ def _as_written(number: str) -> str:
     return number
 
 
-def _is_plain(digits: str) -> bool:
-    """Whether `+` and digits need no second look: the length is possible, and no trunk prefix is to be dropped."""
-    if not (digits.isascii() and digits[1:].isdigit()):
-        return False
-    plan = _plan(digits[1:4])
+class _PlainPhones(dict[str, Callable[[str], object]]):
+    """By a number's `+` and first three digits: what matches a number in its stored form that needs no second look."""
+
+    def __missing__(self, beginning: str) -> Callable[[str], object]:
+        match = _plain_phones(beginning)
+        if len(beginning) == 4 and beginning[1:].isdigit() and beginning.isascii():
+            self[beginning] = match
+        return match
+
+
+PLAIN_PHONES = _PlainPhones()
+
+
+def _plain_phones(beginning: str) -> Callable[[str], object]:
+    """Return what matches a number that has a length its country knows, and no trunk prefix that is to be dropped."""
+    plan = _plan(beginning[1:]) if re.fullmatch(r"\+\d{3}", beginning, re.ASCII) else None
     if plan is None:
-        return False
-    country_digits, lengths, prefix = plan
-    return len(digits) - 1 - country_digits in lengths and not prefix.match(digits, 1 + country_digits)
+        return lambda _: None
+    code, lengths, prefix = plan
+    digits = "|".join(rf"\d{{{length}}}" for length in lengths)
+    return re.compile(rf"\+{code}(?!{prefix})(?:{digits})", re.ASCII).fullmatch
 
 
-@cache
-def _plan(beginning: str) -> tuple[int, frozenset[int], re.Pattern[str]] | None:
-    """Return what a number's first three digits tell: how many of them are the country's, how long numbers are there,
-    and what may stand before one without being part of it.
+def _plan(beginning: str) -> tuple[int, list[int], str] | None:
+    """Return what a number's first three digits tell: its country's code, how long numbers are there, and the pattern
+    of what may stand before one without being part of it.
     """
     import phonenumbers
 
@@ -94,8 +107,8 @@ def _plan(beginning: str) -> tuple[int, frozenset[int], re.Pattern[str]] | None:
     # The first region is the main one; the library decides by its lengths, too.
     plans: list[Any] = [phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, name) for name in regions]
     prefixes = {plan.national_prefix_for_parsing for plan in plans if plan is not None}
-    pattern = "|".join(f"(?:{prefix})" for prefix in {"0", *prefixes} if prefix)
-    return digits, frozenset(plans[0].general_desc.possible_length), re.compile(pattern)
+    pattern = "|".join(f"(?:{prefix})" for prefix in sorted({"0", *filter(None, prefixes)}))
+    return code, sorted(plans[0].general_desc.possible_length), pattern
 
 
 def _parsed(number: str, region: str | None) -> str:

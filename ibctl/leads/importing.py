@@ -1,12 +1,14 @@
-"""Importing a file of leads: read and check row by row, match and write in sets, all in the caller's transaction.
+"""Importing a file of leads: rows are checked many at a time, matched and written in sets, in the caller's transaction.
 
-The rows go through the checks of `rules` straight into a temporary table by COPY, so memory stays flat however long the
-file is. What is there already, and what the file says twice, is found there; then one INSERT creates the leads.
+The rows go through the checks of `rows` straight into a temporary table by COPY, so memory stays flat however long the
+file is. What is there already, and what the file says twice, is found there; then one INSERT creates the leads, and one
+UPDATE changes those that the terms let be changed. Each import is a batch that is remembered with its refused rows.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -14,28 +16,22 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from ibctl import clock, config, csvfile, db, ids
-from ibctl.imports import RowError
-from ibctl.leads import rules, sql
-from ibctl.models.ledger import LeadImport
-from ibctl.models.platform import Role, User
+from ibctl import clock, config, db, ids
+from ibctl.errors import RequestError
+from ibctl.leads import batches, rows, rules, sql
+from ibctl.leads.settled import Settled, together
+from ibctl.leads.terms import Terms
+from ibctl.leads.update_sql import LOCK as LOCK_LEADS
+from ibctl.leads.update_sql import NOT_FOUND, TOO_EARLY, Statements
+from ibctl.models.imports import LeadImport
+from ibctl.models.platform import Role
+from ibctl.tabular import RejectFile, Table
 
-# Whoever creates leads holds this lock, since no unique index keeps two from creating the same email.
-LOCK = "leads import"
 FETCH = 2_000
-
-
-@dataclass(frozen=True)
-class Settled:
-    """A month that is being paid or was paid, and whose commissions leads belong to."""
-
-    month: str
-    status: str
-    # The IBs' emails.
-    ibs: Sequence[str]
-    leads: int
+# So many rows are checked at a time: enough to turn into columns, few enough to stay in the processor's cache.
+BATCH = 1_000
 
 
 @dataclass(frozen=True)
@@ -44,189 +40,237 @@ class Imported:
 
     read: int = 0
     created: int = 0
+    updated: int = 0
     unchanged: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
     # Created as `qualified` without saying when.
     undated: int = 0
+    # By field, how many values of leads stayed although a row says something else.
+    kept: Mapping[str, int] = field(default_factory=dict)
     settled: Sequence[Settled] = ()
-    # The import of the same file that still holds; then nothing was read.
-    again: LeadImport | None = None
 
     @property
     def good(self) -> int:
         """Rows that were not refused."""
-        return self.created + self.unchanged
+        return self.created + self.updated + self.unchanged
+
+    def __add__(self, other: Imported) -> Imported:
+        """Return what two chunks come to."""
+        return Imported(
+            self.read + other.read,
+            self.created + other.created,
+            self.updated + other.updated,
+            self.unchanged + other.unchanged,
+            _sums(self.refused, other.refused),
+            self.undated + other.undated,
+            _sums(self.kept, other.kept),
+            together(self.settled, other.settled),
+        )
+
+
+def _sums(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in (*one, *(key for key in other if key not in one))}
 
 
 Progress = Callable[[str, int | None], AbstractContextManager[Callable[[int], None]]]
 
 
-def run(
-    session: db.Transaction,
-    file: csvfile.CsvFile,
-    rejects: csvfile.RejectFile,
-    *,
-    digest: str,
-    owner: User | None = None,
-    source: str | None = None,
-    reading: rules.Reading,
-    progress: Progress,
-) -> Imported:
-    """Create the leads of a file that are new, and put the rows that are refused into `rejects`.
+@dataclass(frozen=True)
+class Order:
+    """What is to be imported, and how. `digest` is the file's SHA-256; "" for what is no file and may come again."""
 
-    `digest` is the file's SHA-256: a file whose import still holds is not read again. `owner` and `source` hold for
-    rows that name none. `progress` shows a step and how far it is. Raises RequestError where the file cannot be read.
+    table: Table
+    columns: Mapping[str, int]
+    digest: str = ""
+    terms: Terms = field(default_factory=Terms)
+    reading: rules.Reading = field(default_factory=rules.Reading)
+    given: rows.Given = field(default_factory=rows.Given)
+    # Whatever else `--resume` must know, as JSON takes it.
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Importer:
+    """Imports an order, all at once or chunk by chunk; refused rows go into `rejects`.
+
+    `batch` is one that was begun: then the import goes on behind its checkpoint. Raises RequestError where the file
+    cannot be read on.
     """
-    columns = csvfile.columns(file, rules.ALIASES, any_of=rules.CONTACTS)
-    again = earlier(session, digest)
-    if again is not None:
-        return Imported(again=again)
-    with progress(f"Reading {file.path.name}", file.size) as report:
-        stage(session, file, columns, owner=owner, source=source, reading=reading, on_bytes=report)
-    with progress("Matching and writing", None):
-        result = write(session, clock.now())
-        write_rejects(session, file, rejects)
-        register(session, file, columns, digest, result)
-    return result
+
+    def __init__(
+        self, order: Order, rejects: RejectFile, *, progress: Progress, batch: LeadImport | None = None
+    ) -> None:
+        self.order, self.rejects, self.progress, self.batch = order, rejects, progress, batch
+        self.done = False
+        self._report: Callable[[int], None] = lambda _: None
+        start = batch.checkpoint if batch is not None else 0
+        ahead = order.table.rows(lambda size: self._report(size))
+        self._ahead: Iterator[tuple[int, list[str]]] = itertools.dropwhile(lambda row: row[0] <= start, ahead)
+        # The same rows once more, to follow with the cells of those that are refused.
+        self._behind = order.table.rows()
+
+    def step(self, session: db.Transaction, limit: int | None = None) -> Imported:
+        """Import the rest of the file, or the next `limit` rows of it."""
+        db.lock(session, batches.LOCK)
+        if self.batch is not None:
+            self.batch = batches.hold(session, self.batch)
+        with self.progress(f"Reading {self.order.table.path.name}", self.order.table.size) as self._report:
+            fields = self._stage(session, limit)
+        with self.progress("Matching and writing", None):
+            return self._write(session, fields)
+
+    # ---------------------------------------------------------------------------------------------------------- reading
+
+    def _stage(self, session: db.Transaction, limit: int | None) -> Sequence[str]:
+        """Check the next rows and put them, the refused ones too, into a temporary table; return its fields."""
+        order = self.order
+        reader = rows.RowReader(
+            order.columns,
+            len(order.table.header),
+            owners=owners(session) if {"ib", "userId"} & {*order.columns, *order.given.constants} else {},
+            reading=order.reading,
+            now=clock.now(),
+            given=order.given,
+            creates=order.terms.mode == "create",
+            owner_required=order.terms.owner_required,
+        )
+        session.execute(sql.CREATE_FILE)
+        chunk = self._ahead if limit is None else itertools.islice(self._ahead, limit)
+        db.copy_text(session, sql.copy_file(reader.fields), _blocks(reader, chunk))
+        following = next(self._ahead, None)
+        self.done = following is None
+        if following is not None:
+            self._ahead = itertools.chain([following], self._ahead)
+        return reader.fields
+
+    # ---------------------------------------------------------------------------------------------------------- writing
+
+    def _write(self, session: db.Transaction, fields: Sequence[str]) -> Imported:
+        now = clock.now()
+        statements = Statements(self.order.terms, fields) if self.order.terms.mode != "create" else None
+        kept = match(session, self.order.terms, statements, now)
+        if self.order.terms.round_robin:
+            turn = self.batch.created if self.batch is not None else 0
+            session.execute(sql.SHARE_OUT, {"owners": _by_turns(session, turn)})
+        settled = _change(session, statements, now)
+        session.execute(sql.INSERT, {"now": now})
+        counts = session.execute(sql.COUNTS).one()
+        refused = {row.code: row.rows for row in session.execute(sql.REFUSED_BY_CODE)}
+        result = Imported(
+            counts.read, counts.created, counts.updated, counts.unchanged, refused, counts.undated, kept, settled
+        )
+        self._remember(session, result, counts.last)
+        return result
+
+    def _remember(self, session: db.Transaction, result: Imported, last: int | None) -> None:
+        """Keep the batch and its refused rows. Where nothing was written nothing can be repeated nor taken back."""
+        if session.change_set_id and (self.batch is not None or not self.done or result.created or result.updated):
+            self.batch = batches.advance(session, self.batch or self._begin(session), result, last, finished=self.done)
+        self._keep_refused(session)
+
+    def _begin(self, session: db.Transaction) -> LeadImport:
+        order = self.order
+        return LeadImport(
+            change_set_id=session.change_set_id,
+            file_name=order.table.path.name,
+            sha256=order.digest,
+            header=[name.replace("\0", "") for name in order.table.header],
+            mapping={order.table.header[index]: name for name, index in order.columns.items()},
+            terms={**order.terms.as_json(), **order.options},
+        )
+
+    def _keep_refused(self, session: db.Transaction) -> None:
+        """Follow the refused rows through the file, and put them into the reject file and beside the batch."""
+        streamed = {"stream_results": True, "yield_per": FETCH}
+        for found in session.execute(sql.REFUSED, execution_options=streamed).partitions():
+            refused = [(number, self._cells(number), *why) for number, *why in found]
+            for number, cells, *why in refused:
+                self.rejects.add(number, cells, *why)
+            if self.batch is not None and session.change_set_id:
+                batch = self.batch.id
+                kept = ((batch, number, *why, json.dumps(cells)) for number, cells, *why in refused)
+                db.copy(session, batches.COPY_REJECTS, kept)
+
+    def _cells(self, number: int) -> list[str]:
+        return next(cells for line, cells in self._behind if line == number)
 
 
-def earlier(session: Session, digest: str) -> LeadImport | None:
-    """Return the last import of a file with this SHA-256 that has not been taken back; lets no other import begin."""
-    db.lock(session, LOCK)
-    imports = session.exec(select(LeadImport).where(LeadImport.sha256 == digest).order_by(col(LeadImport.id).desc()))
-    return next((one for one in imports if not _undone(session, one.change_set_id)), None)
+def _blocks(reader: rows.RowReader, source: Iterator[tuple[int, list[str]]]) -> Iterator[str]:
+    new_ids = ids.endless()
+    while found := list(itertools.islice(source, BATCH)):
+        yield rows.copy_lines(reader.read(found), new_ids)
 
 
-_UNDOERS = sa.text(
+def run(session: db.Transaction, order: Order, rejects: RejectFile, *, progress: Progress) -> Imported:
+    """Import a whole file in the session's transaction. Raises RequestError where it cannot be read.
+
+    With `all_or_nothing` in its terms, the caller has to roll back when rows were refused: `Imported.refused` tells.
     """
-    WITH RECURSIVE later AS (
-        SELECT id, undoes FROM ibctl.change_set WHERE undoes = :id
-        UNION ALL SELECT c.id, c.undoes FROM ibctl.change_set c JOIN later l ON c.undoes = l.id
-    ) SELECT undoes, id FROM later
-    """
-)
+    return Importer(order, rejects, progress=progress).step(session)
 
 
-def _undone(session: Session, change_set: int) -> bool:
-    """Whether a change set has been taken back, by one that has not been taken back itself."""
-    undoers: dict[int, list[int]] = defaultdict(list)
-    for undone, by in session.execute(_UNDOERS, {"id": change_set}):
-        undoers[undone].append(by)
-
-    def is_undone(number: int) -> bool:
-        return any(not is_undone(by) for by in undoers[number])
-
-    return is_undone(change_set)
-
-
-def owners(session: Session) -> dict[str, rules.Owner]:
+def owners(session: Session) -> dict[str, rows.Owner]:
     """Return all accounts by id and lower-case email, as rows may name them as owners."""
-    found: dict[str, rules.Owner] = {}
+    found: dict[str, rows.Owner] = {}
     for id_, email, role, active in session.execute(sa.text('SELECT id, email, role, "isActive" FROM "User"')):
-        owner = rules.Owner(id_)
+        owner = rows.Owner(id_)
         if role != Role.IB:
-            owner = rules.Owner(id_, "owner_unknown", f"there is no IB '{email}': that account's role is {role}")
+            owner = rows.Owner(id_, "owner_unknown", f"there is no IB '{email}': that account's role is {role}")
         elif not active:
-            owner = rules.Owner(id_, "owner_inactive", f"the account of IB {email} is not active")
+            owner = rows.Owner(id_, "owner_inactive", f"the account of IB {email} is not active")
         found[id_] = owner
         key = email.lower()
         # Two accounts that differ in case only: neither is meant for sure.
-        twin = rules.Owner("", "owner_unknown", f"'{key}' is the email of several accounts: give the id")
+        twin = rows.Owner("", "owner_unknown", f"'{key}' is the email of several accounts: give the id")
         found[key] = twin if key in found else owner
     return found
 
 
-def stage(
-    session: Session,
-    file: csvfile.CsvFile,
-    columns: Mapping[str, int],
-    *,
-    owner: User | None = None,
-    source: str | None = None,
-    reading: rules.Reading,
-    on_bytes: Callable[[int], None] | None = None,
-) -> None:
-    """Check a file's rows and put them, the refused ones too, into a temporary table.
+def _by_turns(session: Session, turn: int) -> list[str]:
+    """Return the active IBs in the order of their emails, beginning with the one whose turn it is."""
+    active = sa.text("""SELECT id FROM "User" WHERE role = 'IB' AND "isActive" ORDER BY lower(email), id""")
+    found = list(session.scalars(active))
+    if not found:
+        raise RequestError("there is no active IB to share leads among: `ibctl users add` makes one")
+    return found[turn % len(found) :] + found[: turn % len(found)]
 
-    `owner` and `source` hold for rows that name none. Raises RequestError where the file cannot be read on.
+
+def match(session: Session, terms: Terms, statements: Statements | None, now: datetime) -> Mapping[str, int]:
+    """Find what is there already and what comes twice among the staged rows; mark what becomes of each.
+
+    Returns, by field, how many values of leads stay although a row says something else.
     """
-    defaults = {"userId": owner.id if owner else None, "source": source}
-    reader = rules.RowReader(
-        columns,
-        len(file.header),
-        owners=owners(session) if {"ib", "userId"} & set(columns) else {},
-        defaults={field: value for field, value in defaults.items() if value is not None},
-        reading=reading,
-        now=clock.now(),
-    )
-    session.execute(sql.CREATE_FILE)
-    db.copy(session, sql.copy_file(reader.fields), _staged(reader, file.rows(on_bytes)))
-
-
-def _staged(reader: rules.RowReader, rows: Iterator[tuple[int, list[str]]]) -> Iterator[Sequence[Any]]:
-    nothing = [None] * len(reader.fields)
-    new_id = ids.endless()
-    for line, cells in rows:
-        try:
-            values = reader.read(cells)
-        except RowError as exc:
-            yield (line, None, exc.code, exc.field, exc.message, *nothing)
-        else:
-            yield (line, next(new_id), None, None, None, *values)
-
-
-def write(session: Session, now: datetime) -> Imported:
-    """Find what is there already and what comes twice among the staged rows, and create the leads that are new."""
     # The default holds no file's worth of hashes; without statistics a fresh table is taken for a small one.
     session.execute(sa.text("SET LOCAL work_mem = '64MB'"))
     session.execute(sa.text("ANALYZE lead_file"))
     session.execute(sql.CREATE_KNOWN)
     session.execute(sa.text("ANALYZE lead_known"))
-    session.execute(sql.MARK_KNOWN)
+    kept: dict[str, int] = {}
+    if statements is None:
+        session.execute(sql.MARK_KNOWN)
+    else:
+        session.execute(LOCK_LEADS)
+        session.execute(statements.judge(), {"match": [_RANKS[name] for name in terms.match]})
+        session.execute(*((NOT_FOUND, {}) if terms.mode == "update" else (TOO_EARLY, {"now": now})))
     for statement in (sql.CREATE_SHARED, sql.CREATE_CHOSEN, sql.CHOOSE, sql.MARK_DUPLICATES):
         session.execute(statement)
-    session.execute(sql.INSERT, {"now": now})
-    read, created, unchanged, undated = session.execute(sql.COUNTS).one()
+    if statements is not None and (counting := statements.kept()) is not None:
+        kept = {name: count for name, count in session.execute(counting).mappings().one().items() if count}
+    return kept
+
+
+_RANKS = {key.removesuffix("Key"): rank for rank, key in enumerate(sql.KEYS)}
+
+
+def _change(session: Session, statements: Statements | None, now: datetime) -> list[Settled]:
+    """Change the leads that are there; return the months, being paid or paid, that this and the new ones touch."""
+    any_settled = session.execute(sql.ANY_SETTLED).scalar_one()
     zone = {"zone": config.settings().timezone.key}
-    return Imported(
-        read=read,
-        created=created,
-        unchanged=unchanged,
-        refused={row.code: row.rows for row in session.execute(sql.REFUSED_BY_CODE)},
-        undated=undated,
-        settled=[Settled(*row) for row in session.execute(sql.SETTLED_BY_IMPORT, zone)],
-    )
-
-
-def write_rejects(session: Session, file: csvfile.CsvFile, rejects: csvfile.RejectFile) -> None:
-    """Read the file once more, beside the refused rows in their order, and write those into the reject file."""
-    refused = iter(session.execute(sql.REFUSED, execution_options={"stream_results": True, "yield_per": FETCH}))
-    next_one = next(refused, None)
-    if next_one is None:
-        return
-    for line, cells in file.rows():
-        if line == next_one[0]:
-            rejects.add(line, cells, *next_one[1:])
-            next_one = next(refused, None)
-            if next_one is None:
-                return
-
-
-def register(
-    session: db.Transaction, file: csvfile.CsvFile, columns: Mapping[str, int], digest: str, result: Imported
-) -> None:
-    """Remember which file was imported, unless it created nothing: then nothing could be repeated nor taken back."""
-    if not result.created:
-        return
-    session.add(
-        LeadImport(
-            change_set_id=session.change_set_id,
-            file_name=file.path.name,
-            sha256=digest,
-            mapping={file.header[index]: field for field, index in columns.items()},
-            rows=result.read,
-            created=result.created,
-            unchanged=result.unchanged,
-            refused=sum(result.refused.values()),
-        )
-    )
+    found: list[Settled] = []
+    if statements is not None:
+        if any_settled and (counting := statements.counted()) is not None:
+            session.execute(counting)
+            found = [Settled(*row) for row in session.execute(sql.SETTLED_BY_UPDATE, zone)]
+        session.execute(statements.update(), {"now": now})
+    if any_settled:
+        found = together(found, [Settled(*row) for row in session.execute(sql.SETTLED_BY_IMPORT, zone)])
+    return found

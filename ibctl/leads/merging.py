@@ -12,8 +12,9 @@ from sqlmodel import Session
 from ibctl import clock, config, db, money, output
 from ibctl.errors import RequestError, UsageError
 from ibctl.leads import counted, merge_rules, rules, service
-from ibctl.leads.importing import LOCK
+from ibctl.leads.batches import LOCK
 from ibctl.leads.merge_rules import Money
+from ibctl.leads.settled import together
 from ibctl.models.platform import Lead
 
 _CHILDREN = {
@@ -71,7 +72,7 @@ def merge(session: Session, keep_name: str, other_names: Sequence[str], *, money
     # Written in any case: the record of a merge always shows both sides.
     keep.updated_at = clock.now()
     session.flush()
-    changed = service.Changed([keep], service.together(before, service.settled(session, [keep])))
+    changed = service.Changed([keep], together(before, service.settled(session, [keep])))
     return Merged(changed, [service.called(lead) for lead in others], **moved)
 
 

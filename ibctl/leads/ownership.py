@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from ibctl import clock, config, db, ids, output
 from ibctl.errors import RequestError, UsageError
 from ibctl.leads import listing, naming, service, sharing_rules, sql
-from ibctl.leads.importing import Settled
+from ibctl.leads.settled import Settled, together
 from ibctl.models.platform import Lead, Role, User
 from ibctl.months import Month
 from ibctl.users import service as users
@@ -106,7 +106,7 @@ def share(session: Session, names: Sequence[str], weighted: Mapping[str, int] | 
     before = _settled(session, changing)
     rows = session.execute(_ASSIGN, values).all()
     shares = [Share(emails.get(row.owner), row.leads, row.changed) for row in rows]
-    settled = service.together(before, _settled(session, changing))
+    settled = together(before, _settled(session, changing))
     return Shared(sorted(shares, key=lambda one: one.ib or ""), _called(session, changing[:NAMED]), settled)
 
 

@@ -14,8 +14,8 @@ from sqlmodel import Session
 from ibctl import clock, config, db
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.leads import programme_rules, qualification_sql, service
-from ibctl.leads.importing import Settled
 from ibctl.leads.programme_rules import Facts, Terms
+from ibctl.leads.settled import Settled
 from ibctl.models.ledger import LeadProgramme
 from ibctl.models.platform import Lead, User
 from ibctl.users import service as users

@@ -14,8 +14,15 @@
     owner_unknown       no IB has this email or id, or two columns name different ones
     owner_inactive      the IB's account is not active
     text_invalid        a NUL character, or longer than 10,000 characters (500 for a tracking token)
-    duplicate           an earlier row of the file has the same tracking token, email or phone; the first one counts
-    exists              a lead has the same tracking token, email or phone, and the row says something else about it
+    owner_missing       the row names no IB, and --assign by-column wants one
+    duplicate           an earlier row of the file has the same tracking token, email or phone, or changes the same
+                        lead; the first one counts
+    exists              a lead has the same tracking token, email or phone, and the row says something else about it,
+                        or --match does not let that field find it
+    not_found           no lead has the row's tracking token, email or phone (--mode update)
+    ambiguous           the row fits several leads: none is merged by an import
+    conflict            the row's lead says something else, and the column's rule is error
+    date_backwards      a deposit, first trade or qualification before the date that the lead has
 
 A row that says nothing new about a lead that is there is not refused: it is `unchanged`.
 """
@@ -33,7 +40,6 @@ from ibctl import money, output
 from ibctl.errors import UsageError
 from ibctl.imports import RowError
 from ibctl.leads import contacts, dates
-from ibctl.tabular import misfit
 
 # The life of a lead, in its order; `rejected` ends it.
 STATUSES = ("captured", "contacted", "qualified", "rejected")
@@ -70,10 +76,13 @@ ALIASES: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 # At least one of these names a lead.
 CONTACTS = ("email", "phone", "trackingToken")
+NO_CONTACT = "the row has neither email, phone nor tracking token"
 DATES = ("leadCapturedAt", "depositedAt", "tradingStartAt", "qualifiedAt")
+# A row may also say of when it is.
+MOMENTS = (*DATES, "updatedAt")
 AMOUNTS = ("ftdEarned", "cpaEarned", "totalEarned")
 
-_CODES = {
+CODES = {
     "email": "email_invalid",
     "phone": "phone_invalid",
     "status": "status_unknown",
@@ -82,6 +91,8 @@ _CODES = {
     **dict.fromkeys(AMOUNTS, "amount_invalid"),
 }
 _PLAIN_AMOUNT = re.compile(r"\d{1,9}(?:\.\d{1,2})?", re.ASCII)
+_COMMA_AMOUNT = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[-+]?[\d.]*\d,\d+", re.ASCII)
 
 
 # --------------------------------------------------------------------------------------------------------------- values
@@ -89,24 +100,41 @@ _PLAIN_AMOUNT = re.compile(r"\d{1,9}(?:\.\d{1,2})?", re.ASCII)
 
 @dataclass(frozen=True)
 class Reading:
-    """How values are read: the country of phone numbers without `+`, and whether 03/04/2025 is the 3rd of April."""
+    """How values are read: the country of phone numbers without `+`, whether 03/04/2025 is the 3rd of April, and
+    whether 1.234,50 is an amount.
+    """
 
     region: str | None = None
     day_first: bool = False
+    decimal_comma: bool = False
 
     def parser(self, field: str) -> Callable[[str], Any]:
         """Return what reads a field's text, which is not blank; it raises ValueError saying what is wrong."""
         if field == "phone":
             return lambda text: contacts.phone(output.unneutralise(text), self.region)
-        if field in DATES:
+        if field in MOMENTS:
             return lambda text: dates.moment(text, day_first=self.day_first)
+        if field in AMOUNTS and self.decimal_comma:
+            return lambda text: amount(with_point(text))
         return _PARSERS.get(field, _text)
+
+
+def with_point(text: str) -> str:
+    """Return an amount written with a decimal comma, and perhaps points between the thousands, as one with a point.
+
+    Raises ValueError for a point that stands anywhere else.
+    """
+    if not _COMMA_AMOUNT.fullmatch(text):
+        raise ValueError(f"'{text}' is not an amount with a decimal comma: write it like 1234,50 or 1.234,50")
+    return text.replace(".", "").replace(",", ".")
 
 
 def amount(text: str) -> Decimal:
     """Read a sum of zero or more, in the base currency, with cents. Raises ValueError."""
     if _PLAIN_AMOUNT.fullmatch(text):
         return Decimal(text)
+    if _DECIMAL_COMMA.fullmatch(text):
+        raise ValueError(f"'{text}' is not an amount: write it like 1234.50, or pass --decimal-comma")
     value = money.parse(text)
     if value < 0:
         raise ValueError(f"'{text}' is below zero")
@@ -139,18 +167,19 @@ def _text(text: str) -> str:
     if "\0" in value:
         raise ValueError("it holds a NUL character")
     if len(value) > LONGEST_TEXT:
-        raise ValueError(_too_long(value, LONGEST_TEXT))
+        raise ValueError(too_long(value, LONGEST_TEXT))
     return value
 
 
-def _too_long(text: str, limit: int) -> str:
+def too_long(text: str, limit: int) -> str:
+    """Say that a text is longer than `limit` characters."""
     return f"it has {len(text):,} characters, more than {limit:,}"
 
 
 def _token(text: str) -> str:
     value = _text(text)
     if len(value) > LONGEST_TOKEN:
-        raise ValueError(_too_long(value, LONGEST_TOKEN))
+        raise ValueError(too_long(value, LONGEST_TOKEN))
     return value
 
 
@@ -214,109 +243,7 @@ def before_capture(captured: datetime, qualified: datetime | None) -> str | None
     return f"qualifiedAt {qualified:%Y-%m-%d %H:%M} is before leadCapturedAt {captured:%Y-%m-%d %H:%M}"
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """An account that a row may name as the owner: its id, or the code and the reason why it owns no leads."""
-
-    id: str
-    code: str = ""
-    reason: str = ""
-
-
-class RowReader:
-    """Checks the rows of one file, whose fields are in `columns`; `fields` names the values that `read` returns.
-
-    `owners` finds accounts by id and by lower-case email. `defaults` holds a `userId` or `source` for the rows without.
-    `now` is naive UTC.
-    """
-
-    def __init__(
-        self,
-        columns: Mapping[str, int],
-        width: int,
-        *,
-        owners: Mapping[str, Owner],
-        defaults: Mapping[str, str],
-        reading: Reading,
-        now: datetime,
-    ) -> None:
-        self.width, self.owners, self.now = width, owners, now
-        own = [field for field in columns if field not in ("ib", "userId")]
-        self.owner_columns = [(name, columns[name]) for name in ("ib", "userId") if name in columns]
-        added = ["userId"] if self.owner_columns else []
-        self.fields = [*own, *added, *(field for field in defaults if field not in (*own, *added))]
-        place = {field: number for number, field in enumerate(self.fields)}
-        self._plan = [(place[field], columns[field], field, reading.parser(field)) for field in own]
-        self._defaults = [(place[field], value) for field, value in defaults.items()]
-        self._owner_place = place.get("userId", -1)
-        # A field that the file lacks is looked up in a place behind the others, which stays empty.
-        self._contacts = [place.get(field, -1) for field in CONTACTS]
-        self._dates = [(field, place[field]) for field in DATES if field in place]
-        self._captured, self._qualified = place.get("leadCapturedAt", -1), place.get("qualifiedAt", -1)
-        self._ftd, self._cpa, self._total = (place.get(field, -1) for field in AMOUNTS)
-
-    def read(self, cells: Sequence[str]) -> list[Any]:
-        """Return a row's values in the order of `fields`, None for an empty cell. Raises RowError."""
-        if len(cells) != self.width:
-            raise RowError("cells", "", misfit(cells, self.width))
-        values: list[Any] = [None] * (len(self.fields) + 1)
-        for place, index, field, parse in self._plan:
-            if text := cells[index].strip():
-                if len(text) > LONGEST_TEXT:
-                    raise RowError("text_invalid", field, _too_long(text, LONGEST_TEXT))
-                try:
-                    value = parse(text)
-                except ValueError as exc:
-                    raise _refusal(_CODES.get(field, "text_invalid"), field, str(exc)) from None
-                if value != "":
-                    values[place] = value
-        self._check(values)
-        if self.owner_columns:
-            values[self._owner_place] = self._owner(cells)
-        for place, default in self._defaults:
-            if values[place] is None:
-                values[place] = default
-        values.pop()
-        return values
-
-    def _check(self, values: list[Any]) -> None:
-        """Refuse what the fields of a row cannot be together."""
-        email, phone, token = self._contacts
-        if not (values[email] or values[phone] or values[token]):
-            raise RowError("contact_missing", "", "the row has neither email, phone nor tracking token")
-        for field, place in self._dates:
-            moment = values[place]
-            if moment is not None and moment > self.now:
-                raise RowError("date_future", field, future(moment))
-        if (qualified := values[self._qualified]) is not None:
-            # A row without leadCapturedAt is a lead captured now.
-            wrong = before_capture(values[self._captured] or self.now, qualified)
-            if wrong is not None:
-                raise RowError("date_order", "qualifiedAt", wrong)
-        if (total := values[self._total]) is not None:
-            parts = (values[self._ftd] or 0) + (values[self._cpa] or 0)
-            if total != parts:
-                message = f"totalEarned {total} is not ftdEarned + cpaEarned, which are {parts}"
-                raise RowError("total_mismatch", "totalEarned", message)
-
-    def _owner(self, cells: Sequence[str]) -> str | None:
-        owner_id: str | None = None
-        for field, index in self.owner_columns:
-            name = output.unneutralise(cells[index].strip())
-            if not name:
-                continue
-            owner = self.owners.get(name) or self.owners.get(name.lower())
-            if owner is None:
-                raise _refusal("owner_unknown", field, f"there is no IB '{name}'")
-            if owner.code:
-                raise _refusal(owner.code, field, owner.reason)
-            if owner_id not in (None, owner.id):
-                raise _refusal("owner_unknown", field, f"'{name}' is another IB than the one in the row's other column")
-            owner_id = owner.id
-        return owner_id
-
-
-def _refusal(code: str, field: str, message: str) -> RowError:
+def refusal(code: str, field: str, message: str) -> RowError:
     """Make a RowError of a message with a foreign value in it: short, on one line, and without NUL."""
     line = " ".join(message.split()).replace("\0", "\\0")
     return RowError(code, field, line if len(line) <= LONGEST_MESSAGE else f"{line[:LONGEST_MESSAGE]}…")

@@ -14,7 +14,8 @@ from sqlmodel import Session, col, select
 from ibctl import config, db, exports, money
 from ibctl.errors import NotFoundError, RequestError, UsageError
 from ibctl.leads import contacts, rules, sql
-from ibctl.leads.importing import LOCK, Settled
+from ibctl.leads.batches import LOCK
+from ibctl.leads.settled import Settled, together
 from ibctl.models.ledger import ChangeSet, change
 from ibctl.models.platform import InvestorCredential, Lead, LeadActivity, Role, User
 from ibctl.users import service as users
@@ -191,16 +192,6 @@ def _cleared(values: Mapping[str, Any], clear: Collection[str]) -> dict[str, Non
     if twice := sorted(set(values) & set(empty)):
         raise UsageError(f"{rules.option(twice[0])} and --clear {twice[0]} exclude each other")
     return dict.fromkeys(empty)
-
-
-def together(before: Sequence[Settled], after: Sequence[Settled]) -> list[Settled]:
-    """Join the months that leads belonged to with those that they belong to now."""
-    months: dict[tuple[str, str], Settled] = {}
-    for one in (*before, *after):
-        other = months.get((one.month, one.status), one)
-        ibs = sorted({*one.ibs, *other.ibs})
-        months[one.month, one.status] = Settled(one.month, one.status, ibs, max(one.leads, other.leads))
-    return [months[key] for key in sorted(months)]
 
 
 def _stored(value: Any) -> Any:

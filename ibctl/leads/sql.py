@@ -1,7 +1,8 @@
 """The import of a file of leads, as SQL over sets; and which months a change of leads touches.
 
-`lead_file` holds a file's rows until the transaction ends. A row is refused when it has a `code`, unchanged when it has
-a `known` lead, and is to be created otherwise. The statements are run in this order.
+`lead_file` holds a file's rows until the transaction ends. A row is refused when it has a `code`; one with a `known`
+lead changes that one when it is marked as `changed`, and says nothing new otherwise; all others are to be created. The
+statements are run in this order; `update_sql` has those that a mode other than `create` puts between.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def _trimmed(column: str) -> str:
     return rf"btrim({column}, E' \t\n\r')"
 
 
-# The columns of "Lead" that a file may fill.
+# The columns of "Lead" that a file may fill, and the time of which a row says to be.
 FIELDS = {
     **dict.fromkeys(
         (
@@ -36,14 +37,14 @@ FIELDS = {
         ),
         "text",
     ),
-    **dict.fromkeys(("leadCapturedAt", "depositedAt", "tradingStartAt", "qualifiedAt"), "timestamp(3)"),
+    **dict.fromkeys(("leadCapturedAt", "depositedAt", "tradingStartAt", "qualifiedAt", "updatedAt"), "timestamp(3)"),
     **dict.fromkeys(("ftdEarned", "cpaEarned", "totalEarned"), "numeric"),
 }  # fmt: skip
 
 CREATE_FILE = sa.text(
     f"""
     CREATE TEMP TABLE lead_file (
-      line integer NOT NULL, id text, code text, field text, message text, known text,
+      line integer NOT NULL, id text, code text, field text, message text, known text, changed boolean,
       {", ".join(f'"{name}" {kind}' for name, kind in FIELDS.items())},
       "phoneKey" text GENERATED ALWAYS AS ({phone_key("phone")}) STORED
     ) ON COMMIT DROP
@@ -61,13 +62,13 @@ def copy_file(fields: Sequence[str]) -> str:
 
 
 # The columns that name a lead, in the order in which a match is told; and how a lead writes them.
-_KEYS = {"trackingToken": 'l."trackingToken"', "email": "lower(l.email)", "phoneKey": phone_key("l.phone")}
+KEYS = {"trackingToken": 'l."trackingToken"', "email": "lower(l.email)", "phoneKey": phone_key("l.phone")}
 
 _KNOWN = " UNION ALL ".join(
     f"""
         SELECT l.id, {rank} AS rank, {theirs} AS value FROM "Lead" l
         WHERE {theirs} IN (SELECT f."{key}" FROM lead_file f WHERE f.code IS NULL AND f."{key}" IS NOT NULL)"""
-    for rank, (key, theirs) in enumerate(_KEYS.items())
+    for rank, (key, theirs) in enumerate(KEYS.items())
 )
 # Those leads first, and the comparison then: mostly they are few, and a statement of its own knows that.
 CREATE_KNOWN = sa.text(
@@ -81,15 +82,15 @@ CREATE_KNOWN = sa.text(
 )
 
 # How a lead writes what a row may say about it.
-_THEIRS = {
+THEIRS = {
     "email": "lower(l.email)",
     "phoneKey": phone_key("l.phone"),
-    **{key: f'l."{key}"' for key, kind in FIELDS.items() if kind.startswith("timestamp")},
+    **{key: f'l."{key}"' for key, kind in FIELDS.items() if kind.startswith("timestamp") and key != "updatedAt"},
     **{key: f'CAST(l."{key}" AS numeric)' for key, kind in FIELDS.items() if kind == "numeric"},
     **{key: _trimmed(f'l."{key}"') for key in ("firstName", "broker", "source", "trackingToken", "systemeContactId")},
     **{key: f'l."{key}"' for key in ("userId", "leadType")},
 }
-_STAGE = "array_position(ARRAY['captured', 'contacted', 'qualified', 'rejected'], {0})"
+STAGE = "array_position(ARRAY['captured', 'contacted', 'qualified', 'rejected'], {0})"
 # The names of the fields about which a row says something else. A status that the lead has passed is nothing else: a
 # file never turns a lead's life back.
 _DIFFERENCES = ", ".join(
@@ -97,10 +98,10 @@ _DIFFERENCES = ", ".join(
         *(
             f"""CASE WHEN f."{key}" IS DISTINCT FROM {theirs} AND f."{key}" IS NOT NULL
                 THEN '{key.removesuffix("Key")}' END"""
-            for key, theirs in _THEIRS.items()
+            for key, theirs in THEIRS.items()
         ),
         f"""CASE WHEN f.status <> l.status
-                  AND NOT coalesce({_STAGE.format("f.status")} < {_STAGE.format("l.status")}, false)
+                  AND NOT coalesce({STAGE.format("f.status")} < {STAGE.format("l.status")}, false)
             THEN 'status' END""",
     )
 )
@@ -111,7 +112,7 @@ _COMPARED = " UNION ALL ".join(
                concat_ws(', ', {_DIFFERENCES}) AS differences
         FROM lead_known k JOIN lead_file f ON f."{key}" = k.value JOIN "Lead" l ON l.id = k.id
         WHERE k.rank = {rank} AND f.code IS NULL"""
-    for rank, key in enumerate(_KEYS)
+    for rank, key in enumerate(KEYS)
 )
 MARK_KNOWN = sa.text(
     f"""
@@ -130,25 +131,29 @@ MARK_KNOWN = sa.text(
 
 # --------------------------------------------------------------------------------------------- rows that repeat another
 
-_NEW = "f.code IS NULL AND f.known IS NULL"
+NEW = "f.code IS NULL AND f.known IS NULL"
+_WRITES = "f.code IS NULL AND (f.known IS NULL OR f.changed)"
+# Two rows repeat each other when they share one of these; `known`: when they change the same lead.
+_SHARED = (*KEYS, "known")
 
 _REPEATED = " UNION ".join(
     f"""
         SELECT f.line FROM lead_file f JOIN (
-          SELECT f."{key}" FROM lead_file f WHERE {_NEW} AND f."{key}" IS NOT NULL GROUP BY 1 HAVING count(*) > 1
-        ) repeated USING ("{key}") WHERE {_NEW}"""
-    for key in _KEYS
+          SELECT f."{key}" FROM lead_file f WHERE {_WRITES} AND f."{key}" IS NOT NULL GROUP BY 1 HAVING count(*) > 1
+        ) repeated USING ("{key}") WHERE {_WRITES}"""
+    for key in _SHARED
 )
 CREATE_SHARED = sa.text(
     f"""
     CREATE TEMP TABLE lead_shared ON COMMIT DROP AS
-    SELECT f.line, f."trackingToken", f.email, f."phoneKey" FROM lead_file f WHERE {_NEW} AND f.line IN ({_REPEATED})
+    SELECT f.line, {", ".join(f'f."{key}"' for key in _SHARED)}
+    FROM lead_file f WHERE {_WRITES} AND f.line IN ({_REPEATED})
     """
 )
 CREATE_CHOSEN = sa.text(
-    """
+    f"""
     CREATE TEMP TABLE lead_chosen (
-      line integer NOT NULL, "trackingToken" text UNIQUE, email text UNIQUE, "phoneKey" text UNIQUE
+      line integer NOT NULL, {", ".join(f'"{key}" text UNIQUE' for key in _SHARED)}
     ) ON COMMIT DROP
     """
 )
@@ -157,9 +162,9 @@ CREATE_CHOSEN = sa.text(
 CHOOSE = sa.text("INSERT INTO lead_chosen SELECT * FROM lead_shared ORDER BY line ON CONFLICT DO NOTHING")
 _EARLIER = " UNION ALL ".join(
     f"""
-        SELECT s.line, c.line AS first, {rank} AS rank, '{key.removesuffix("Key")}' AS field
+        SELECT s.line, c.line AS first, {rank} AS rank, '{key.removesuffix("Key").replace("known", "lead")}' AS field
         FROM lead_shared s JOIN lead_chosen c USING ("{key}") WHERE c.line < s.line"""
-    for rank, key in enumerate(_KEYS)
+    for rank, key in enumerate(_SHARED)
 )
 MARK_DUPLICATES = sa.text(
     f"""
@@ -190,13 +195,25 @@ INSERT = sa.text(
       f."trackingToken", coalesce(f."leadCapturedAt", :now), f."depositedAt", f."tradingStartAt", f."qualifiedAt",
       coalesce(f."ftdEarned", 0), coalesce(f."cpaEarned", 0), coalesce(f."ftdEarned", 0) + coalesce(f."cpaEarned", 0),
       f."systemeContactId", :now, :now
-    FROM lead_file f WHERE {_NEW}
+    FROM lead_file f WHERE {NEW}
+    """
+)
+# Parameter: owners, the ids among which new leads without one are shared by turns.
+SHARE_OUT = sa.text(
+    f"""
+    UPDATE lead_file f SET "userId" = (CAST(:owners AS text[]))[1 + (n.turn - 1) % cardinality(CAST(:owners AS text[]))]
+    FROM (
+      SELECT line, row_number() OVER (ORDER BY line) AS turn FROM lead_file f WHERE {NEW} AND f."userId" IS NULL
+    ) n
+    WHERE n.line = f.line
     """
 )
 COUNTS = sa.text(
     f"""
-    SELECT count(*), count(*) FILTER (WHERE {_NEW}), count(known),
-           count(*) FILTER (WHERE {_NEW} AND status = 'qualified' AND "qualifiedAt" IS NULL)
+    SELECT count(*) AS read, count(*) FILTER (WHERE {NEW}) AS created,
+      count(*) FILTER (WHERE code IS NULL AND changed) AS updated,
+      count(*) FILTER (WHERE code IS NULL AND known IS NOT NULL AND changed IS NOT TRUE) AS unchanged,
+      count(*) FILTER (WHERE {NEW} AND status = 'qualified' AND "qualifiedAt" IS NULL) AS undated, max(line) AS last
     FROM lead_file f
     """
 )
@@ -211,7 +228,8 @@ REFUSED = sa.text("SELECT line, code, field, message FROM lead_file WHERE code I
 def _settled(leads: str) -> sa.TextClause:
     """Return the SELECT of the months, being paid or paid, in which leads count; `leads` has userId and both dates.
 
-    Parameter besides those of `leads`: zone, in which months are cut.
+    A lead that was transferred counts for the IB whose it was at the time. Parameter besides those of `leads`: zone, in
+    which months are cut.
     """
     return sa.text(
         f"""
@@ -220,7 +238,14 @@ def _settled(leads: str) -> sa.TextClause:
         FROM ({leads}) l
         CROSS JOIN LATERAL (VALUES (l."leadCapturedAt"), (l."qualifiedAt")) fact (moment)
         CROSS JOIN LATERAL (SELECT fact.moment AT TIME ZONE 'UTC' AT TIME ZONE :zone AS there) local
-        JOIN "IbCommission" c ON c."userId" = l."userId" AND c.year = extract(year FROM local.there)
+        LEFT JOIN LATERAL (
+          SELECT t."leadId", t."fromUserId" FROM ibctl.lead_transfer t
+          WHERE t."leadId" = l.id AND t."effectiveAt" > fact.moment
+          ORDER BY t."effectiveAt", t."createdAt", t.id LIMIT 1
+        ) former ON true
+        JOIN "IbCommission" c
+          ON c."userId" = CASE WHEN former."leadId" IS NULL THEN l."userId" ELSE former."fromUserId" END
+          AND c.year = extract(year FROM local.there)
           AND c.month = extract(month FROM local.there)
         JOIN "User" u ON u.id = c."userId"
         WHERE c."paymentStatus" IN ('PROCESSING', 'PAID')
@@ -229,8 +254,11 @@ def _settled(leads: str) -> sa.TextClause:
     )
 
 
+SETTLED_BY_UPDATE = _settled('SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM lead_counted')
 SETTLED_BY_IMPORT = _settled(
-    f'SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM lead_file f WHERE {_NEW} AND "userId" IS NOT NULL'
+    f'SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM lead_file f WHERE {NEW} AND "userId" IS NOT NULL'
 )
+# Whether any month is: mostly none is, and the leads need not be looked at.
+ANY_SETTLED = sa.text("""SELECT EXISTS (SELECT FROM "IbCommission" WHERE "paymentStatus" IN ('PROCESSING', 'PAID'))""")
 # Parameter: ids.
 SETTLED_BY_LEADS = _settled('SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM "Lead" WHERE id = ANY(:ids)')

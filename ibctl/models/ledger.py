@@ -1,4 +1,4 @@
-"""ibctl's own tables, in schema `ibctl`: the record of writes, imports, programmes and transfers.
+"""ibctl's own tables, in schema `ibctl`: the record of writes, programmes and transfers.
 
 No foreign keys into the platform's schema (Prisma's `migrate reset` would drop them silently): its ids are kept as
 text.
@@ -32,7 +32,7 @@ LEDGER_REVISION = "ibctl_0002"
 # Own tables whose writes are recorded like the platform's, so that `undo` puts them back too. Each has a text `id`.
 CAPTURED = (
     "exchange_rate", "commission_plan", "plan_assignment", "ib_group_member", "adjustment", "commission_hold",
-    "closed_month", "commission_state", "lead_programme", "lead_transfer",
+    "closed_month", "commission_state", "lead_programme", "lead_transfer", "lead_mapping",
     "payee", "payout_batch", "payout_item", "payout_payment",
     "ad_account_state", "ad_action_types", "spend_restatement",
     "campaign_build",
@@ -92,26 +92,6 @@ change_image = Table(
     Column("columns", JSONB),
     schema=SCHEMA,
 )
-
-
-class LeadImport(SQLModel, table=True):
-    """One file of leads that was imported: what file, and how its rows fared."""
-
-    __tablename__ = "lead_import"
-    __table_args__ = (Index("lead_import_sha256_idx", "sha256"), {"schema": SCHEMA})
-
-    id: int | None = Field(default=None, sa_column=Column("id", BigInteger, Identity(), primary_key=True))
-    created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
-    change_set_id: int = Field(sa_column=Column("changeSetId", BigInteger, nullable=False))
-    file_name: str = Field(sa_column=Column("fileName", Text, nullable=False))
-    # Of the file's bytes as they lie on disk, in hex.
-    sha256: str = Field(sa_column=Column("sha256", Text, nullable=False))
-    # {"file header": "field"}
-    mapping: dict[str, str] = Field(sa_column=Column("mapping", JSONB, nullable=False))
-    rows: int = Field(sa_column=Column("rows", Integer, nullable=False))
-    created: int = Field(sa_column=Column("created", Integer, nullable=False))
-    unchanged: int = Field(sa_column=Column("unchanged", Integer, nullable=False))
-    refused: int = Field(sa_column=Column("refused", Integer, nullable=False))
 
 
 class LeadProgramme(SQLModel, table=True):

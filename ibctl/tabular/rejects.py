@@ -64,7 +64,7 @@ class RejectFile:
         if self._writer is None:
             self._writer = self._open()
         own = [cell for index, cell in enumerate(cells) if index not in self._old]
-        self._writer.writerow([row, code, field, *map(_harmless, [message, *own])])
+        self._writer.writerow([row, code, field, *map(harmless, [message, *own])])
         self.count += 1
 
     def _open(self) -> Any:
@@ -94,7 +94,7 @@ def rejects_path(path: Path) -> Path:
     return path.with_name(name) if os.access(beside, os.W_OK) else Path(name)
 
 
-def _harmless(cell: str) -> str:
+def harmless(cell: str) -> str:
     """Neutralise a cell that a spreadsheet would run, for an importer that takes it as the same value as before."""
     if cell.startswith("'") or _NUMBER.fullmatch(cell) or not output.looks_like_formula(cell):
         return cell

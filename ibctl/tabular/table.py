@@ -105,19 +105,25 @@ def columns(
     required: Collection[str] = (),
     *,
     any_of: Collection[str] = (),
+    renamed: Mapping[str, str] | None = None,
 ) -> dict[str, int]:
     """Find the column of each field by its header: `{"email": 2}`. A field's own name is always an alias of it.
 
-    Says on stderr which columns are not used; those whose name begins with `_` (a reject file's) are passed over in
-    silence. Raises RequestError when a field of `required` is missing, or all of `any_of`, or a field comes twice.
+    `renamed` gives headers another field than their own, or "" for none. Says on stderr which columns are not used, and
+    which of `renamed` are not there; those whose name begins with `_` (a reject file's) are passed over in silence.
+    Raises RequestError when a field of `required` is missing, or all of `any_of`, or a field comes twice.
     """
     fields = {plain_name(name): key for key, names in aliases.items() for name in (key, *names)}
+    chosen = {plain_name(name): key for name, key in (renamed or {}).items()}
+    fields |= chosen
     found: dict[str, int] = {}
     unused: list[str] = []
     for index, name in enumerate(file.header):
         if name.startswith("_"):
             continue
         key = fields.get(plain_name(name))
+        if key == "":
+            continue
         if key is None:
             unused.append(name or f"(number {index + 1}, without a name)")
         elif key in found:
@@ -133,5 +139,8 @@ def columns(
         )
     if unused:
         output.note(f"{file.path.name}: columns that are not used: {', '.join(unused)}")
+    absent = [name for name in renamed or {} if plain_name(name) not in set(map(plain_name, file.header))]
+    if absent:
+        output.note(f"{file.path.name}: the mapping's columns {', '.join(absent)} are not there")
     file.heed(found.values())
     return found

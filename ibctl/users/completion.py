@@ -5,9 +5,14 @@ Give these to Typer as `autocompletion=`. They stay silent where the database ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
 
 
 def users(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -21,10 +26,19 @@ def ibs(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _emails(ctx: typer.Context, incomplete: str, role: str | None) -> list[str]:
+    def read(session: Session) -> list[str]:
+        from ibctl.models.platform import Role
+        from ibctl.users import service
+
+        return service.emails(session, Role(role) if role else None, prefix=incomplete)
+
+    return answer(ctx, read)
+
+
+def answer(ctx: typer.Context, read: Callable[[Session], list[str]]) -> list[str]:
+    """Return what `read` finds in the database, and nothing where that cannot be asked."""
     from ibctl import config, db
     from ibctl.errors import IbctlError
-    from ibctl.models.platform import Role
-    from ibctl.users import service
 
     try:
         # The root command does not run while a word is completed, so its options have to be picked up here.
@@ -34,7 +48,7 @@ def _emails(ctx: typer.Context, incomplete: str, role: str | None) -> list[str]:
             return []
         db.hurry()
         with db.reading() as session:
-            return service.emails(session, Role(role) if role else None, prefix=incomplete)
+            return read(session)
     except IbctlError:
         # Whatever is wrong, the command itself will say; here it would land in the middle of the line being typed.
         return []

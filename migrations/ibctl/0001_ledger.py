@@ -47,15 +47,40 @@ def upgrade() -> None:
         "lead_import",
         sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
         _created(),
+        sa.Column("finishedAt", TIMESTAMP(precision=3)),
         sa.Column("changeSetId", sa.BigInteger, nullable=False),
         sa.Column("fileName", sa.Text, nullable=False),
         sa.Column("sha256", sa.Text, nullable=False),
+        sa.Column("header", JSONB, nullable=False),
         sa.Column("mapping", JSONB, nullable=False),
+        sa.Column("terms", JSONB, nullable=False),
         sa.Column("rows", sa.Integer, nullable=False),
         sa.Column("created", sa.Integer, nullable=False),
+        sa.Column("updated", sa.Integer, nullable=False),
         sa.Column("unchanged", sa.Integer, nullable=False),
         sa.Column("refused", sa.Integer, nullable=False),
+        sa.Column("checkpoint", sa.Integer, nullable=False),
         sa.Index("lead_import_sha256_idx", "sha256"),
+        schema="ibctl",
+    )
+    op.create_table(
+        "lead_import_reject",
+        sa.Column("importId", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("row", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("code", sa.Text, nullable=False),
+        sa.Column("field", sa.Text, nullable=False),
+        sa.Column("message", sa.Text, nullable=False),
+        sa.Column("cells", sa.JSON, nullable=False),
+        schema="ibctl",
+    )
+    op.create_table(
+        "lead_mapping",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        _created(),
+        sa.Column("updatedAt", TIMESTAMP(precision=3), nullable=False),
+        sa.Index("lead_mapping_name_key", "name", unique=True),
         schema="ibctl",
     )
     op.create_table(
@@ -331,7 +356,8 @@ def downgrade() -> None:
         "campaign_build",
         "payout_payment", "payout_item", "payout_batch", "payee",
         "commission_state", "commission_snapshot", "closed_month", "commission_hold", "adjustment", "ib_group_member",
-        "plan_assignment", "commission_plan", "exchange_rate", "lead_transfer", "lead_programme", "lead_import",
+        "plan_assignment", "commission_plan", "exchange_rate", "lead_transfer", "lead_programme",
+        "lead_mapping", "lead_import_reject", "lead_import",
         "change", "change_set",
     ):  # fmt: skip
         op.drop_table(table, schema="ibctl")

@@ -49,8 +49,11 @@ class Platform:
 
     def everything(self) -> list[tuple[Any, ...]]:
         """All that an import may write, to compare before and after."""
-        tables = ('"Lead"', '"LeadActivity"', "ibctl.lead_import", "ibctl.change_set", "ibctl.change")
-        return [row for table in tables for row in self.sql(f"SELECT * FROM {table} ORDER BY 1, 2")]
+        tables = (
+            '"Lead"', '"LeadActivity"', "ibctl.lead_import", "ibctl.lead_import_reject", "ibctl.lead_mapping",
+            "ibctl.change_set", "ibctl.change",
+        )  # fmt: skip
+        return [row for table in tables for row in self.sql(f"SELECT t::text FROM {table} t ORDER BY 1")]
 
 
 @pytest.fixture

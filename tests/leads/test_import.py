@@ -321,7 +321,7 @@ def test_the_same_file_again_is_not_imported_until_it_is_undone(platform: Platfo
     again = ibctl("leads", "import", path.rename("other.csv"))
     assert again.exit_code == 0
     assert "was imported on" in again.stderr
-    assert "(1 leads created, change set 1), nothing to do; for the 1 rows refused then" in again.stderr
+    assert "(import 1: 1 leads created, 0 updated, change set 1), nothing to do; for the 1 rows" in again.stderr
     assert platform.everything() == before
     assert ibctl("undo", "1", "--yes").exit_code == 0
     assert platform.count() == 0

@@ -1,0 +1,125 @@
+"""Mapping files: how the files of one source are read, as a TOML text.
+
+    mode = "upsert"                      # create, update or upsert
+    match = ["trackingToken", "email"]
+    decimal_comma = true                 # also: dayfirst, region, encoding, delimiter, sheet, newer_by
+
+    [columns]                            # the file's header = the lead's field ("" for none)
+    "Client Mail" = "email"
+
+    [constants]                          # for every row
+    broker = "Prime XBT"
+
+    [translate.status]                   # the file's word = ours
+    FTD = "qualified"
+
+    [rules]                              # what happens where the lead says something else
+    cpaEarned = "overwrite"
+
+What the command line says goes before the mapping.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from ibctl.errors import RequestError
+from ibctl.leads import rules, terms
+from ibctl.tabular import plain_name
+
+_FIELDS = {plain_name(name): name for name in rules.ALIASES}
+
+
+def _field(name: str) -> str:
+    known = _FIELDS.get(plain_name(name))
+    if known is None:
+        raise ValueError(f"'{name}' is no field of a lead; there are {', '.join(rules.ALIASES)}")
+    return known
+
+
+def _field_or_none(name: str) -> str:
+    return _field(name) if name else ""
+
+
+def _ruled(name: str) -> str:
+    found = "userId" if plain_name(name) == "ib" else _field(name)
+    if found not in terms.FIELDS:
+        raise ValueError(f"{found} follows from other fields: there is no rule for it")
+    return found
+
+
+def _contact(name: str) -> str:
+    found = _field(name)
+    if found not in rules.CONTACTS:
+        raise ValueError(f"{found} does not name a lead: write {', '.join(rules.CONTACTS)}")
+    return found
+
+
+_Field = Annotated[str, AfterValidator(_field)]
+_Collision = Literal["overwrite", "fill-empty", "never", "newer", "error"]
+
+
+class SourceMapping(BaseModel):
+    """A mapping file, checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["create", "update", "upsert"] | None = None
+    match: list[Annotated[str, AfterValidator(_contact)]] = Field(default_factory=list)
+    newer_by: Literal["leadCapturedAt", "depositedAt", "tradingStartAt", "qualifiedAt", "updatedAt"] | None = None
+    dayfirst: bool = False
+    decimal_comma: bool = False
+    region: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    columns: dict[str, Annotated[str, AfterValidator(_field_or_none)]] = Field(default_factory=dict)
+    constants: dict[_Field, str] = Field(default_factory=dict)
+    translate: dict[_Field, dict[str, str]] = Field(default_factory=dict)
+    rules: dict[Annotated[str, AfterValidator(_ruled)], _Collision] = Field(default_factory=dict)
+
+    @property
+    def translations(self) -> Mapping[str, Mapping[str, str]]:
+        """The file's words in lower case, and ours, by field."""
+        return {
+            name: {word.strip().lower(): ours for word, ours in words.items()} for name, words in self.translate.items()
+        }
+
+
+def read(text: str, name: str) -> SourceMapping:
+    """Read a mapping file called `name`. Raises RequestError, in a line that names the place, for what is none."""
+    try:
+        mapping = SourceMapping.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as exc:
+        raise RequestError(f"{name} is not TOML: {exc}") from None
+    except ValidationError as exc:
+        raise RequestError(f"{name}: {_problems(exc)}") from None
+    both = sorted(set(mapping.constants) & set(mapping.columns.values()))
+    if both:
+        raise RequestError(f"{name}: {both[0]} is a constant and a column's field: it can be one of them")
+    if "newer" in mapping.rules.values() and mapping.newer_by is None:
+        raise RequestError(f"{name}: the rule newer needs newer_by, the date by which a row is newer than its lead")
+    _require_constants(mapping, name)
+    return mapping
+
+
+def _problems(exc: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(str(part) for part in one['loc'] if part != '[key]')}: {one['msg'].removeprefix('Value error, ')}"
+        for one in exc.errors()
+    )
+
+
+def _require_constants(mapping: SourceMapping, name: str) -> None:
+    reading = rules.Reading(decimal_comma=mapping.decimal_comma)
+    for field, value in mapping.constants.items():
+        if field in ("ib", "userId", "phone"):
+            continue
+        try:
+            reading.parser(field)(value)
+        except ValueError as exc:
+            raise RequestError(f"{name}: constants.{field}: {exc}") from None

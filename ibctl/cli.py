@@ -29,6 +29,8 @@ GROUPS: dict[str, tuple[str, str]] = {
     "doctor": ("ibctl.admin.doctor.commands:app", "Check the settings and the database, and say how to mend them."),
     "demo": ("ibctl.admin.demo.commands:app", "See a month from CSV files to commissions, on a server of its own."),
 }
+# Commands of a group that live further down the stream than the group itself: `leads pull` knows Facebook.
+ADDED: dict[str, dict[str, str]] = {"leads": {"pull": "ibctl.ads.pull_command:app"}}
 # The exit code of a process that a closed pipe ended (128 + SIGPIPE), as shells expect of `ibctl leads list | head`.
 CLOSED_PIPE = 141
 
@@ -66,7 +68,14 @@ class RootGroup(TyperGroup):
 
 
 def _load(name: str) -> Any:
-    module, attribute = GROUPS[name][0].split(":")
+    command = _command(name, GROUPS[name][0])
+    for verb, place in ADDED.get(name, {}).items():
+        command.add_command(_command(verb, place))
+    return command
+
+
+def _command(name: str, place: str) -> Any:
+    module, attribute = place.split(":")
     command = get_command(getattr(importlib.import_module(module), attribute))
     command.name = name
     return command

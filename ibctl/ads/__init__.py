@@ -10,4 +10,6 @@ to divide by; `cumulativeSpend` and `cumulativeLeads` are the account's running 
 A *template* is one row of "AdTemplate", what a campaign is to be made of: `template_schema` says what its data look
 like, `template_rules` what Facebook would refuse in them. A *campaign* is one row of "AdCampaign"; a *boost* is one for
 a page's post. What is made at Facebook for a campaign bears its *tag* (`campaign_rules`).
+
+Leads that people filled in at Facebook's *forms* come in by `form_leads`, through the import of the leads' slice.
 """

@@ -58,6 +58,7 @@ CampaignsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="CAMPAIGN", help="Names, ids or Facebook ids; - reads a list.", show_default=False),
 ]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Let Facebook judge it, and change nothing.")]
 AccountOption = Annotated[str | None, typer.Option(help="Only this ad account: its id, act_…, or name.")]
 IbOption = Annotated[str | None, typer.Option(help="Only this IB: email or id.", autocompletion=completion.ibs)]
 Status = Literal["DRAFT", "ACTIVE", "PAUSED", "COMPLETED", "ERROR"]
@@ -138,9 +139,11 @@ def sync(
         stored = {one.id: campaigns.known_ids(session, one.id) for one in known.usable}
     run = Run.of(known, dry_run=dry_run, reason=reason)
     rows: list[Synced] = []
-    with Line(max_wait=patience, connections=parallel) as line, db.one_connection():
-        for one, seen in _seen(line, known.usable, stored, parallel):
+    bar = output.progress("Reading accounts", len(known.usable))
+    with Line(max_wait=patience, connections=parallel) as line, db.one_connection(), bar as show_done:
+        for number, (one, seen) in enumerate(_seen(line, known.usable, stored, parallel), 1):
             run.attempt(one, partial(_store, run, one, seen, rows))
+            show_done(number)
     if not quiet or run.failed:
         output.show([_row(one) for one in rows], SYNC_COLUMNS, Listing(Format(format)))
     _tell_residuals(rows)
@@ -200,13 +203,11 @@ def pause(
     campaign: CampaignsArgument = None,
     account: AccountOption = None,
     format: output.FormatOption = Format.table,
-    dry_run: output.DryRunOption = False,
+    dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
 ) -> None:
     """Stop campaigns, with everything under them; --account stops all of an account.
-
-    A dry run lets Facebook judge it, and changes nothing.
 
     Example: ibctl ads campaigns pause 'US leads' 'DE leads' --reason 'budget spent'
     """
@@ -218,7 +219,7 @@ def resume(
     campaign: CampaignsArgument = None,
     account: AccountOption = None,
     format: output.FormatOption = Format.table,
-    dry_run: output.DryRunOption = False,
+    dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,
     yes: output.YesOption = False,
 ) -> None:
@@ -240,7 +241,7 @@ def resume(
 def archive(
     campaign: CampaignsArgument,
     format: output.FormatOption = Format.table,
-    dry_run: output.DryRunOption = False,
+    dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,
     yes: output.YesOption = False,
 ) -> None:

@@ -20,7 +20,6 @@ from ibctl.ads.accounts import Connection
 from ibctl.ads.campaign_calls import Wanted
 from ibctl.ads.campaign_creation import Intent
 from ibctl.errors import RequestError, UsageError
-from ibctl.models.platform import FacebookAdAccount
 
 _HASH = re.compile(r"[0-9a-f]{32}")
 
@@ -177,8 +176,3 @@ def from_post(
         end=campaign_calls.boosted(length, datetime.now(UTC)).astimezone(ZoneInfo(account.zone)),
     )  # fmt: skip
     return Intent(wanted, campaign_calls.calls(wanted), "BOOST", "POST_ENGAGEMENT")
-
-
-def tier_of(session: Session, account: Connection) -> int:
-    """Return an account's set-up tier."""
-    return session.get_one(FacebookAdAccount, account.id).setup_tier

@@ -27,6 +27,9 @@ CALL_COLUMNS = [Column("object", "flag"), Column("verdict"), Column("sent")]
 
 AccountOption = Annotated[str, typer.Option(help="The ad account: its id, act_…, or name.", show_default=False)]
 PageOption = Annotated[str | None, typer.Option(help="The page's id; default: the account's page.", show_default=False)]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be sent, let Facebook judge it, make nothing.")
+]
 ActivateOption = Annotated[bool, typer.Option("--activate", help="Let it run once it is made; asks.")]
 
 
@@ -55,7 +58,7 @@ def create(
     ] = None,
     activate: ActivateOption = False,
     format: output.FormatOption = Format.table,
-    dry_run: output.DryRunOption = False,
+    dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,
     yes: output.YesOption = False,
 ) -> None:
@@ -92,10 +95,12 @@ def boost(
     countries: Annotated[
         str | None, typer.Option(help="Where, like US,CA; default: the business's country.", show_default=False)
     ] = None,
-    special_ad_category: Annotated[str, typer.Option(help="NONE: for a post about nothing financial.")] = FINANCIAL,
+    special_ad_category: Annotated[
+        str, typer.Option(help="NONE for a post about nothing financial.", show_default="financial products")
+    ] = FINANCIAL,
     activate: ActivateOption = False,
     format: output.FormatOption = Format.table,
-    dry_run: output.DryRunOption = False,
+    dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,
     yes: output.YesOption = False,
 ) -> None:

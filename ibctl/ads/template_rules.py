@@ -95,9 +95,10 @@ _PROMISES = re.compile(
     r"|(no|little to no) work|easy money|fast money|passive income guaranteed|garantierter? gewinne?|ohne risiko"
     r"|sans risque|sin riesgo|sem risco|senza rischio|ganancias? garantizadas?|gains? garantis?|lucro garantido)\b"
 )
+_SUM = r"(?:[$€£¥] ?\d[\d.,]*|\d[\d.,]* ?(?:[$€£¥%]|(?:usd|eur|gbp|dollars?|euros?|pounds?|percent)\b))"
 _EARNINGS_IN_TIME = re.compile(
-    r"\b(earn|make|win|profit)\w* (up to |over )?[$€£¥]? ?\d[\d., ]*[$€£¥%]?( \w+)? "
-    r"(a|per|every|in|within|each|daily|today)\b"
+    rf"\b(?:earn|make|win|gain|profit)\w* (?:up to |over |at least )?{_SUM}(?: \w+)? "
+    r"(?:a|per|every|in|within|each|daily|today)\b"
 )
 
 

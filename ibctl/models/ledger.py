@@ -35,7 +35,7 @@ CAPTURED = (
     "closed_month", "commission_state", "lead_programme", "lead_transfer", "lead_mapping",
     "payee", "payout_batch", "payout_item", "payout_payment",
     "ad_account_state", "ad_action_types", "spend_restatement",
-    "campaign_build",
+    "campaign_build", "lead_form", "form_lead",
 )  # fmt: skip
 
 

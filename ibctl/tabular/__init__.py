@@ -6,6 +6,7 @@ header, `RejectFile` takes the rows that are refused. What a row must be is the 
 
 from ibctl.tabular.opening import open_table
 from ibctl.tabular.rejects import RejectFile, rejects_path
+from ibctl.tabular.rows import of_rows
 from ibctl.tabular.table import Misread, Table, columns, misfit, plain_name
 
-__all__ = ["Misread", "RejectFile", "Table", "columns", "misfit", "open_table", "plain_name", "rejects_path"]
+__all__ = ["Misread", "RejectFile", "Table", "columns", "misfit", "of_rows", "open_table", "plain_name", "rejects_path"]

@@ -348,12 +348,30 @@ def upgrade() -> None:
         sa.UniqueConstraint("adAccountId", "tag", name="campaign_build_tag_key"),
         schema="ibctl",
     )
+    op.create_table(
+        "lead_form",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("pageId", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("readUntil", TIMESTAMP(precision=3), nullable=False),
+        schema="ibctl",
+    )
+    op.create_table(
+        "form_lead",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("formId", sa.Text, nullable=False),
+        sa.Column("leadId", sa.Text),
+        sa.Column("campaignId", sa.Text),
+        _created(),
+        sa.Index("form_lead_lead_idx", "leadId"),
+        schema="ibctl",
+    )
 
 
 def downgrade() -> None:
     for table in (
         "spend_restatement", "ad_action_types", "ad_account_state",
-        "campaign_build",
+        "form_lead", "lead_form", "campaign_build",
         "payout_payment", "payout_item", "payout_batch", "payee",
         "commission_state", "commission_snapshot", "closed_month", "commission_hold", "adjustment", "ib_group_member",
         "plan_assignment", "commission_plan", "exchange_rate", "lead_transfer", "lead_programme",

@@ -47,7 +47,7 @@ class Shop:
             ids.cuid(), name, json.dumps(data),
         )  # fmt: skip
 
-    def connect(self, account: str) -> None:
+    def connect(self, account: str, token: str = TOKEN) -> None:
         """Connect another of Anna's accounts at Facebook (its id without `act_`)."""
         at_facebook = self.world.accounts[account]
         self.ads.sql(
@@ -56,7 +56,7 @@ class Shop:
             ' "isConnected", "updatedAt")'
             """ SELECT %s, id, %s, %s, %s, %s, %s, %s, %s, 3, true, true, true, now() FROM "User" """,
             ids.cuid(), at_facebook.node, at_facebook.name, at_facebook.currency, at_facebook.timezone,
-            crypto.encrypt(TOKEN, KEY), PAGE, crypto.encrypt(self.world.pages[PAGE].token, KEY),
+            crypto.encrypt(token, KEY), PAGE, crypto.encrypt(self.world.pages[PAGE].token, KEY),
         )  # fmt: skip
 
     def at_facebook(self, kind: str, name: str = "US 1") -> list[dict[str, Any]]:

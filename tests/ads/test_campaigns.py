@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.ads.campaigning import Shop, shop
+from tests.ads.campaigning import TOKEN, Shop, shop
 from tests.ads.conftest import Ads
 from tests.fakes.graph import Broken, Fault, Server
 
@@ -310,6 +310,29 @@ def test_what_facebook_refuses_is_told_and_the_rest_is_done(anna: Shop) -> None:
     assert anna.world.objects[good]["status"] == "PAUSED"
     assert anna.row('"errorCount"', "Bad") == (1,)
     assert anna.run("campaigns", "pause", "Bad").exit_code == 5
+
+
+def test_a_dead_token_fails_the_accounts_campaigns_and_no_others(anna: Shop) -> None:
+    anna.world.account("901", "1001", "Second")
+    anna.world.token("EAAanotherToken0001", "1001")
+    anna.connect("901", token="EAAanotherToken0001")
+    campaign(anna, "First")
+    campaign(anna, "Second", account="901")
+    assert anna.run("campaigns", "sync").exit_code == 0
+    anna.world.tokens[TOKEN].dead = 460
+    run = anna.run("campaigns", "pause", "First", "Second")
+    assert (run.exit_code, "campaigns paused: 1" in run.stderr) == (6, True)
+    assert sorted(anna.ads.sql('SELECT "isConnected" FROM "FacebookAdAccount"')) == [(False,), (True,)]
+    run = anna.run("campaigns", "pause", "First")
+    assert (run.exit_code, "act_900 is not connected" in run.stderr) == (3, True)
+
+
+def test_budgets_for_life_are_named_when_resuming(anna: Shop) -> None:
+    campaign(anna, "A", status="PAUSED", lifetime_budget="30000")
+    campaign(anna, "B", status="PAUSED")
+    sync(anna)
+    assert "up to 300.00 USD in all" in anna.run("campaigns", "resume", "A", "B").stderr
+    assert "with budgets that are not known here" in anna.run("campaigns", "resume", "B").stderr
 
 
 def test_a_dry_run_lets_facebook_judge_and_changes_nothing(anna: Shop) -> None:

@@ -91,7 +91,8 @@ def test_a_prohibited_product_in_the_name_alone_is_a_warning() -> None:
     "text",
     [
         "Guaranteed profit", "profits guaranteed!", "Risk-free trading", "You can't lose", "100% profit", "Get rich",
-        "Double your money", "Earn $500 a day", "make 20% in a week", "Earn up to 1,000 USD per month", "Ohne Risiko",
+        "Double your money", "Earn $500 a day", "make 20% in a week",
+        "Gain 30 percent every month", "Earn up to 1,000 USD per month", "Ohne Risiko",
         "sin riesgo", "No risk!",
     ],
 )  # fmt: skip
@@ -99,7 +100,16 @@ def test_promised_profit_is_found(text: str) -> None:
     assert found({**CLEAN, "adCopy": text}) == {"promised-profit adCopy": "error"}
 
 
-@pytest.mark.parametrize("text", ["Your capital is at risk", "Learn forex in 5 days", "Trading carries risk of loss"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Your capital is at risk",
+        "Learn forex in 5 days",
+        "Trading carries risk of loss",
+        "Make 5 trades a day on a demo account",
+        "Spreads from 0.1 pips",
+    ],
+)
 def test_plain_words_about_risk_are_no_promise(text: str) -> None:
     assert found({**CLEAN, "adCopy": text}) == {}
 

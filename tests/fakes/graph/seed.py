@@ -32,6 +32,9 @@ def world() -> World:
     for number, account in enumerate(made.accounts.values()):
         _fill(made, account, number)
     forms.form(made, "7700", "Learn forex", id_="880011")
+    for number, name in enumerate(("Ada Novak", "Ben Okoro", "Chloé Petit")):
+        answers = {"full_name": name, "email": f"{name.split()[0].lower()}@example.org", "experience": "none yet"}
+        forms.lead(made, "880011", answers, ago=86_400 * (number + 1))
     forms.post(made, "7700", "1001")
     return made
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,11 +10,13 @@ from typing import Annotated, Literal
 import typer
 
 from ibctl import days, db, errors, months, output
-from ibctl.commissions import exporting, payouts, reconciling
+from ibctl.commissions import completion, exporting, payouts, reconciling
 from ibctl.commissions import payout_rules as rules
+from ibctl.commissions.arguments import MonthOption, suggest_months
 from ibctl.commissions.payout_files import PayoutFile
 from ibctl.errors import RequestError, UsageError
 from ibctl.output import Column, Format, Listing
+from ibctl.users import completion as users_completion
 
 payouts_app = typer.Typer(no_args_is_help=True, help="Batches of payouts, and the proof that they were paid.")
 
@@ -75,18 +78,33 @@ EVIDENCE_COLUMNS = [
     Column("explanation", brief=False),
 ]
 
-BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="Like 2025-10-1.")]
-OnlyOption = Annotated[list[str] | None, typer.Option("--only", help="Only this IB (email or id); may be repeated.")]
+BatchArgument = Annotated[
+    str, typer.Argument(metavar="BATCH", help="Like 2025-10-1.", autocompletion=completion.batches)
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only", help="Only this IB; may be repeated, - reads a list from stdin.", autocompletion=users_completion.ibs
+    ),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude", help="Not this IB; may be repeated, - reads a list.", autocompletion=users_completion.ibs
+    ),
+]
 
 
 @payouts_app.command()
 def create(
-    month: Annotated[str, typer.Option("--month", help="Like 2025-10.", show_default=False)],
+    month: Annotated[
+        str, typer.Option("--month", help="Like 2025-10.", show_default=False, autocompletion=suggest_months)
+    ],
     method: Annotated[
         Literal["bank_transfer", "paypal", "wise"], typer.Option("--method", help="Only payees of this method.")
     ] = "bank_transfer",
     only: OnlyOption = None,
-    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Not this IB; may be repeated.")] = None,
+    exclude: ExcludeOption = None,
     rate_date: Annotated[
         str | None, typer.Option("--rate-date", help="The day whose rates hold; default: the month's last.")
     ] = None,
@@ -104,7 +122,7 @@ def create(
 
     Example: ibctl commissions payouts create --month 2025-10 --exclude ib@x.y
     """
-    wanted = payouts.Selection(method, only or (), exclude or (), _day("--rate-date", rate_date))
+    wanted = payouts.Selection(method, _named(only), _named(exclude), _day("--rate-date", rate_date))
     chosen = months.parse(month)
     expected = None if yes or dry_run else _confirmed(chosen, wanted)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
@@ -115,9 +133,18 @@ def create(
     output.show(rows, ITEM_COLUMNS, Listing(form))
     for line in rules.grouped(made.skipped):
         output.note(line)
+    _warn_of_new_destinations(made.moved)
     session.written.announce(f"batch {made.batch.id}: {made.effect}", back=_cancelling(made.batch.id))
     if made.in_trouble:
         raise typer.Exit(errors.PARTIAL)
+
+
+def _named(values: list[str] | None) -> list[str]:
+    """Return the IBs of an option; `-` stands for the lines of stdin."""
+    named: list[str] = []
+    for value in values or ():
+        named += [line.strip() for line in sys.stdin if line.strip()] if value == "-" else [value]
+    return named
 
 
 def _confirmed(month: months.Month, wanted: payouts.Selection) -> str:
@@ -126,6 +153,13 @@ def _confirmed(month: months.Month, wanted: payouts.Selection) -> str:
         expected = payouts.create(trial, month, wanted).effect
     output.confirm(f"pay out {month} by {wanted.method}: {expected}", yes=False)
     return expected
+
+
+def _warn_of_new_destinations(emails: list[str]) -> None:
+    if emails:
+        output.warn(
+            f"{len(emails):,} of them changed their payee in the last {payouts.FRESH.days} days: {output.some(emails)}"
+        )
 
 
 def _cancelling(batch: str) -> str:
@@ -141,7 +175,7 @@ def _day(option: str, text: str | None) -> date | None:
 
 @payouts_app.command("list")
 def list_(
-    month: Annotated[str | None, typer.Option("--month", help="Like 2025-10.")] = None,
+    month: MonthOption = None,
     limit: output.LimitOption = 50,
     form: output.FormatOption = Format.table,
     to_file: output.OutputOption = None,
@@ -199,14 +233,15 @@ def cancel(
 
     Example: ibctl commissions payouts cancel 2025-10-1 --only ib@x.y
     """
+    chosen = _named(only)
     with db.transaction(dry_run=True) as trial:
-        given_back = payouts.cancel(trial, batch, only=only or [])
+        given_back = payouts.cancel(trial, batch, only=chosen)
         found = payouts.find(trial, batch)
         expected = payouts.effect(given_back, found.base_currency)
     exported = f"; it was exported at {output.shown(found.exported_at)} UTC" if found.exported_at else ""
     output.confirm(f"cancel of batch {found.id}: {expected}{exported}", yes=yes or dry_run)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
-        cancelled = payouts.cancel(session, batch, only=only or [])
+        cancelled = payouts.cancel(session, batch, only=chosen)
     again = f"ibctl commissions payouts create --month {found.year}-{found.month:02d}"
     done = f"cancelled of batch {found.id}: {payouts.effect(cancelled, found.base_currency)}, PENDING again"
     session.written.announce(done, back=again)
@@ -229,6 +264,7 @@ def approve(
         found = payouts.find(reading, batch)
         left = payouts.items(reading, found, status="PROCESSING")
         effect = payouts.effect(left, found.base_currency)
+        _warn_of_new_destinations(payouts.moved(reading, left))
     output.confirm(f"approve batch {found.id} of {found.created_by}: {effect}", yes=yes or dry_run)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         approved = payouts.approve(session, batch)

@@ -23,12 +23,14 @@ from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.payout_rules import Choice, Rate, Skipped
 from ibctl.crypto import Sealed
 from ibctl.errors import NotFoundError, RequestError
-from ibctl.models.payouts import PayoutBatch, PayoutItem
+from ibctl.models.payouts import Payee, PayoutBatch, PayoutItem
 from ibctl.models.platform import Role, User
 from ibctl.months import Month
 from ibctl.users import service as users
 
 LOCK = "commissions run"
+# How long a changed payee is worth a second look.
+FRESH = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Created:
     batch: PayoutBatch
     items: list[PayoutItem]
     skipped: list[Skipped]
+    # Emails of those whose payee became another one lately: the commonest fraud is a new destination.
+    moved: list[str]
 
     @property
     def effect(self) -> str:
@@ -115,7 +119,21 @@ def create(session: Session, month: Month, wanted: Selection) -> Created:
     if not items:
         raise RequestError(_nothing(month, wanted.method, skipped))
     _claim(session, batch, items)
-    return Created(batch, items, skipped)
+    return Created(batch, items, skipped, moved(session, items))
+
+
+def moved(session: Session, items: Sequence[PayoutItem]) -> list[str]:
+    """Return the emails of those among the payees whose destination became another one in the last days (`FRESH`)."""
+    statement = (
+        select(User.email)
+        .join(Payee, col(Payee.id) == col(User.id))
+        .where(
+            col(Payee.id).in_([item.user_id for item in items]),
+            col(Payee.changed_at) > clock.now() - FRESH,
+            col(Payee.changed_at) > col(Payee.created_at),
+        )
+    )
+    return list(session.exec(statement.order_by(User.email)))
 
 
 def _candidates(session: Session, month: Month, today: date) -> list[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -18,7 +20,7 @@ from ibctl.commissions.payout_rules import Rate
 from ibctl.months import Month
 from tests.commissions.conftest import Platform
 from tests.commissions.payout_cases import CANCEL, CREATE, IBANS, SHOW, create, earner, payee, payments, statuses, two
-from tests.conftest import Result
+from tests.conftest import Result, command
 
 Run = Callable[..., Result]
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -90,6 +92,25 @@ def test_whoever_is_excluded_or_has_no_payee_stays_pending_and_is_named(
     assert "left out, excluded: a@x.y" in ended.stderr
     assert "left out, no_payee: none@x.y (`ibctl commissions payees set` says where its money goes)" in ended.stderr
     assert statuses(sql) == {"a@x.y": "PENDING", "b@x.y": "PROCESSING", "none@x.y": "PENDING"}
+
+
+def test_a_list_of_ibs_may_come_from_stdin(platform: Platform, sql: Sql, ibctl: Run) -> None:
+    two(platform)
+    earner(platform, "c@x.y", 70)
+    payee(platform, "c@x.y")
+    assert ibctl(*CREATE, "--yes", "--only", "-", input="a@x.y\n\n c@x.y\n").exit_code == 0
+    assert [row[1] for row in payments(sql)] == ["a@x.y", "c@x.y"]
+
+
+def test_a_payee_that_became_another_one_lately_is_named(platform: Platform, ibctl: Run) -> None:
+    two(platform)
+    platform.sql("UPDATE ibctl.payee SET \"createdAt\" = now() - interval '90 days'")
+    platform.sql("UPDATE ibctl.payee SET \"changedAt\" = now() - interval '15 days'")
+    assert "changed their payee" not in ibctl(*CREATE, "--dry-run").stderr
+    ibctl("commissions", "payees", "set", "b@x.y", input=f"Mallory\n{IBANS[2]}\n")
+    ended = create(ibctl)
+    assert "Warning: 1 of them changed their payee in the last 14 days: b@x.y" in ended.stderr
+    assert "1 of them changed their payee" in ibctl(*APPROVE, "2025-10-1", "--yes").stderr
 
 
 def test_a_second_batch_takes_the_rest_under_references_of_its_own(platform: Platform, sql: Sql, ibctl: Run) -> None:
@@ -261,6 +282,15 @@ def test_the_second_signature_is_somebody_elses(
 
 
 # ----------------------------------------------------------------------------------------------------------- list, show
+
+
+def test_the_shell_completes_batches(platform: Platform, ibctl: Run, database: str) -> None:
+    two(platform)
+    create(ibctl)
+    words = "ibctl commissions payouts show 2025-"
+    env = {**os.environ, "_IBCTL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "4"}
+    done = subprocess.run(command([]), capture_output=True, text=True, env=env, timeout=60, check=False)
+    assert (done.stdout.split(), done.stderr) == (["2025-10-1"], "")
 
 
 def test_batches_are_listed_with_how_far_they_are(platform: Platform, ibctl: Run) -> None:

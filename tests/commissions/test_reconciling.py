@@ -235,6 +235,22 @@ def test_a_file_that_cannot_be_read_is_one_line(batch: Platform, ibctl: Run, nam
     assert (ended.exit_code, ended.stdout, len(ended.stderr.splitlines())) == (code, "", 1)
 
 
+def test_doctor_names_what_no_longer_agrees(batch: Platform, sql: Sql, ibctl: Run) -> None:
+    assert "payouts:" not in ibctl("doctor").stdout
+    reconcile(ibctl, paid(A, "60"), code=7)
+    sql("UPDATE \"IbCommission\" SET \"paymentStatus\" = 'PENDING' WHERE id = 'c-b-10'")
+    sql(
+        'INSERT INTO "IbCommission" (id, "userId", month, year, "paymentStatus", "updatedAt")'
+        " SELECT 'x', id, 9, 2025, 'PROCESSING', now() FROM \"User\" LIMIT 1"
+    )
+    found = [row["value"] for row in json.loads(ibctl("doctor", "-f", "json").stdout) if row["check"] == "payouts"]
+    assert found == [
+        f"1 payment(s) and their commissions disagree: {B} is PROCESSING, its commission PENDING",
+        "1 PROCESSING commission(s) are in no batch",
+        f"1 payment(s) are short, over, double or in a wrong currency: {A}",
+    ]
+
+
 # ----------------------------------------------------------------------------------------------------------- properties
 
 

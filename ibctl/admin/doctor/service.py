@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from ibctl import __version__, clock, config, crypto, db
 from ibctl.admin.database import comparison, schema
 from ibctl.admin.secrets import service as secrets
+from ibctl.commissions import payout_checks
 from ibctl.errors import IbctlError
 
 # A clock that is off by more puts leads into the wrong day long before anybody notices.
@@ -105,7 +106,7 @@ def _server(connection: sa.Connection) -> str:
 
 
 def _ready(connection: sa.Connection) -> Iterator[Finding]:
-    checks: tuple[Callable[[sa.Connection], Iterator[Finding]], ...] = (_age, _clock, _models, _secrets)
+    checks: tuple[Callable[[sa.Connection], Iterator[Finding]], ...] = (_age, _clock, _models, _secrets, _payouts)
     for check in checks:
         try:
             with db.translated():
@@ -165,3 +166,8 @@ def _secrets(connection: sa.Connection) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding("encryption key", "ok", f"decrypts {len(stored)} sampled secret(s)")
+
+
+def _payouts(connection: sa.Connection) -> Iterator[Finding]:
+    for value, remedy in payout_checks.problems(connection):
+        yield Finding("payouts", "warning", value, remedy)

@@ -12,4 +12,7 @@ like, `template_rules` what Facebook would refuse in them. A *campaign* is one r
 a page's post. What is made at Facebook for a campaign bears its *tag* (`campaign_rules`).
 
 Leads that people filled in at Facebook's *forms* come in by `form_leads`, through the import of the leads' slice.
+
+A day read from Facebook (`sync`) is *provisional* while Facebook may tell it otherwise, which then is a *restatement*,
+and *final* once it was read at an age of 28 days. An account that Facebook lets nobody read for a while is *parked*.
 """

@@ -74,10 +74,12 @@ def _only_one_of(session: Session, user: User) -> FacebookAdAccount:
     return found[0]
 
 
-def connections(session: Session, names: Sequence[str] = (), *, with_account: bool = True) -> Connections:
+def connections(
+    session: Session, names: Sequence[str] = (), *, with_account: bool = True, strict: bool = True
+) -> Connections:
     """Open the tokens of the named accounts, or of all that have one. `with_account`: of ad accounts only.
 
-    Raises NotFoundError, and RequestError for a named account that is not connected.
+    Raises NotFoundError, and RequestError for a named account that is not connected, unless not `strict`.
     """
     named = [find(session, name).id for name in names]
     query = (
@@ -94,7 +96,7 @@ def connections(session: Session, names: Sequence[str] = (), *, with_account: bo
             continue
         name = row.ad_account_id or row.id
         if (why := _why_unusable(session, row, with_account)) is not None:
-            if names:
+            if names and strict:
                 raise RequestError(f"{name} {why}")
             skipped.append((name, why))
             continue

@@ -14,6 +14,7 @@ from ibctl.ads import (
     campaign_commands,
     create_commands,
     service,
+    spend_commands,
     sync_commands,
     template_commands,
     token_commands,
@@ -26,6 +27,9 @@ spend = typer.Typer(no_args_is_help=True, help="What each ad account spent on ea
 app.command("sync")(sync_commands.sync_)
 app.add_typer(spend, name="spend")
 spend.command()(sync_commands.restatements)
+spend.command()(spend_commands.report)
+spend.command()(spend_commands.check)
+spend.command(epilog=spend_commands.RECONCILE_EPILOG)(spend_commands.reconcile)
 app.add_typer(account_commands.app, name="accounts")
 app.add_typer(token_commands.app, name="tokens")
 app.add_typer(template_commands.app, name="templates")
@@ -52,7 +56,7 @@ COLUMNS = [
     Column("cumulativeSpend", "money", brief=False),
     Column("cumulativeLeads", "number", brief=False),
     # Whether Facebook may still tell it otherwise: provisional or final.
-    Column("quality", "flag"),
+    Column("quality", "flag", brief=False),
     Column("createdAt", "time", brief=False),
     Column("updatedAt", "time", brief=False),
 ]

@@ -19,8 +19,8 @@ from ibctl.output import Column
 from ibctl.users import completion
 
 COLUMNS = [
-    Column("adAccountId"),
-    Column("email"),
+    Column("adAccountId", "flag"),
+    Column("email", brief=False),
     Column("from", "date"),
     Column("to", "date"),
     Column("added", "number"),
@@ -29,7 +29,7 @@ COLUMNS = [
 ]
 RESTATEMENT_COLUMNS = [
     Column("id", brief=False),
-    Column("adAccountId"),
+    Column("adAccountId", "flag"),
     Column("email", brief=False),
     Column("date", "date"),
     Column("field", "flag"),

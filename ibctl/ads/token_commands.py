@@ -24,7 +24,7 @@ app = typer.Typer(no_args_is_help=True, help="Facebook tokens: how long they hol
 COLUMNS = [
     Column("id", brief=False),
     Column("email"),
-    Column("adAccountId"),
+    Column("adAccountId", "flag"),
     Column("isConnected", "flag"),
     Column("tokenExpiresAt", "time"),
     Column("dataAccessExpiresAt", "time", brief=False),
@@ -34,7 +34,7 @@ COLUMNS = [
 CHECK_COLUMNS = [
     Column("id", brief=False),
     Column("email", brief=False),
-    Column("adAccountId"),
+    Column("adAccountId", "flag"),
     Column("valid", "flag"),
     Column("tokenExpiresAt", "time"),
     Column("dataAccessExpiresAt", "time", brief=False),
@@ -83,6 +83,7 @@ def list_(
 def extend(
     account: Accounts = None,
     expiring: ExpiringOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when all went well.")] = False,
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
@@ -98,15 +99,16 @@ def extend(
         names = _named(session, account or (), _days(expiring))
         known = accounts.connections(session, names, with_account=False) if names or expiring is None else None
     if known is None:
-        output.note(f"no token expires within {expiring}")
+        if not quiet:
+            output.note(f"no token expires within {expiring}")
         return
     run = trouble.Run.of(known, dry_run=dry_run, reason=reason)
     renewed: dict[str, survey.Survey] = {}
     with Line() as line:
         line.app_credentials()
         for one in known.usable:
-            run.attempt(one, lambda one=one: _extend(line, one, renewed, run))  # type: ignore[misc]
-    run.finish("tokens extended")
+            run.attempt(one, lambda one=one: _extend(line, one, renewed, run, quiet))  # type: ignore[misc]
+    run.finish("tokens extended", quiet=quiet)
 
 
 def _named(session: Any, names: Sequence[str], within: timedelta | None) -> list[str]:
@@ -116,12 +118,14 @@ def _named(session: Any, names: Sequence[str], within: timedelta | None) -> list
     return [row["id"] for row in rows if row["isConnected"]]
 
 
-def _extend(line: Line, one: Connection, renewed: dict[str, survey.Survey], run: trouble.Run) -> None:
+def _extend(line: Line, one: Connection, renewed: dict[str, survey.Survey], run: trouble.Run, quiet: bool) -> None:
     if one.token not in renewed:
         renewed[one.token] = survey.look(line, survey.lasting(line, one.token))
     with db.transaction(dry_run=run.dry_run, reason=run.reason) as session:
         row = accounts.refresh(session, one.id, renewed[one.token]).row
     run.wrote(session.written)
+    if quiet:
+        return
     until = f"until {row.token_expires_at:%Y-%m-%d}" if row.token_expires_at else "for ever"
     output.say(f"{one.name} of {one.email}: holds {until}")
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ibctl import ids
 from tests.conftest import Result
+from tests.fakes.graph import Server
+
+if TYPE_CHECKING:
+    from tests.ads.facebook import Connected
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 HEADER = "account,date,dailySpend,impressions,clicks,leads,conversions"
@@ -82,3 +86,12 @@ def ads(sql: Sql, tmp_path: Path) -> Ads:
     platform = Ads(sql, tmp_path)
     platform.account(platform.user("anna@x.y"), "act_1")
     return platform
+
+
+@pytest.fixture
+def connected(ads: Ads, facebook: Server, pauses: list[float]) -> Connected:
+    """No account yet; what is put into it is connected to the Graph server."""
+    from tests.ads.facebook import Connected
+
+    ads.sql('DELETE FROM "FacebookAdAccount"')
+    return Connected(ads, facebook)

@@ -386,6 +386,8 @@ def test_extend_exchanges_what_expires_soon(anna: Ads, world: World, ibctl: Run)
     (before,) = row(anna, '"accessToken"')
     assert "no token expires" in ibctl("ads", "tokens", "extend", "--expiring", "14d").stderr
     assert row(anna, '"accessToken"') == (before,)
+    quiet = ibctl("ads", "tokens", "extend", "--expiring", "14d", "--quiet")
+    assert (quiet.stdout, quiet.stderr) == ("", "")
     run = ibctl("ads", "tokens", "extend", "--expiring", "90d")
     assert (run.exit_code, "act_900 of anna@x.y: holds until 20" in run.stdout) == (0, True)
     assert crypto.decrypt(row(anna, '"accessToken"')[0], KEY) != crypto.decrypt(before, KEY)

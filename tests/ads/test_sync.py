@@ -9,19 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.ads.conftest import Ads
 from tests.ads.facebook import Connected, back
 from tests.conftest import Result
 from tests.fakes.graph import Broken, Fault, Server, faults
 from tests.fakes.graph.world import Account
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def connected(ads: Ads, facebook: Server, pauses: list[float]) -> Connected:
-    ads.sql('DELETE FROM "FacebookAdAccount"')
-    return Connected(ads, facebook)
 
 
 @pytest.fixture

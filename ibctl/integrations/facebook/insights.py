@@ -175,3 +175,30 @@ def actions(listed: Any) -> dict[str, Decimal]:
     for one in listed or ():
         found.setdefault(str(one["action_type"]), amount(one["value"]))
     return found
+
+
+# --------------------------------------------------------------------------------------------------------------- totals
+
+
+def total(graph: Graph, account: str, first: date, last: date) -> Decimal:
+    """Return what an account (`act_…`) spent in a span, as Facebook sums it up."""
+    rows = graph.rows(f"{account}/insights", _summed(first, last, "account"), limit=10)
+    return sum((_spend(account, row) for row in rows), start=Decimal(0))
+
+
+def total_of_campaigns(graph: Graph, account: str, first: date, last: date) -> Decimal:
+    """Return what all campaigns of an account spent in a span, archived and deleted ones included."""
+    asked = {**_summed(first, last, "campaign"), "filtering": ALL_CAMPAIGNS}
+    return sum((_spend(account, row) for row in graph.rows(f"{account}/insights", asked)), start=Decimal(0))
+
+
+def _summed(first: date, last: date, level: str) -> dict[str, Any]:
+    span = {"since": first.isoformat(), "until": last.isoformat()}
+    return {"level": level, "time_range": span, "fields": "spend"}
+
+
+def _spend(account: str, row: Mapping[str, Any]) -> Decimal:
+    try:
+        return amount(row.get("spend", "0"))
+    except (ValueError, InvalidOperation):
+        raise UnavailableError(f"Facebook answered figures of {account} that cannot be read") from None

@@ -1,0 +1,183 @@
+"""Whether the stored spend is right: by itself, and against what Facebook says today.
+
+derived      a ratio or running total is not what the stored days make of it
+gap          days between the stored ones that nobody ever read, and of which no file said anything
+behind       a connected account was not read up to yesterday
+zone         days are cut in another zone than Facebook's, or in one that does not exist
+currency     Facebook has another currency than the stored days
+total        the stored days do not add up to Facebook's total of the account
+campaigns    the account's total is not the sum of its campaigns, archived and deleted ones included
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from ibctl import days, money
+from ibctl.ads import service
+from ibctl.ads.accounts import Connection
+from ibctl.integrations.facebook import identity, insights
+from ibctl.integrations.facebook.client import Line
+
+# The derived columns as `ads/sql.py` writes them. A double is compared with the double that the exact value becomes.
+_DERIVED = sa.text(
+    """
+    WITH day AS (
+      SELECT h.*, h."dailySpend"::numeric * 1.00000000000000000000 AS spend,
+        sum(h."dailySpend"::numeric) OVER so_far AS so_much, sum(h.leads) OVER so_far AS so_many
+      FROM "AdSpendHistory" h WHERE CAST(:account AS text) IS NULL OR h."adAccountId" = :account
+      WINDOW so_far AS (PARTITION BY h."adAccountId" ORDER BY h."date")
+    ), wrong AS (
+      SELECT "adAccountId", "date", v.field FROM day CROSS JOIN LATERAL (VALUES
+        ('ctr', ctr, CASE WHEN impressions > 0 THEN clicks::float8 * 100 / impressions ELSE 0 END),
+        ('cpc', cpc, CASE WHEN clicks > 0 THEN (spend / clicks)::float8 ELSE 0 END),
+        ('cpl', cpl, CASE WHEN leads > 0 THEN (spend / leads)::float8 ELSE 0 END),
+        ('cumulativeSpend', "cumulativeSpend", so_much::float8), ('cumulativeLeads', "cumulativeLeads", so_many::float8)
+      ) v (field, stored, exact)
+      -- What the web application derived in floats may differ in the last digits.
+      WHERE abs(v.stored - v.exact) > greatest(abs(v.exact), 1) * 1e-9 OR v.stored = 'NaN'
+    )
+    SELECT coalesce(a."adAccountId", a.id) AS account, w.field, min(w."date") AS first, count(*) AS days
+    FROM wrong w JOIN "FacebookAdAccount" a ON a.id = w."adAccountId" GROUP BY 1, 2 ORDER BY 1, 2
+    """
+)
+_GAPS = sa.text(
+    """
+    WITH day AS (
+      SELECT h."adAccountId", h."date", lag(h."date") OVER (PARTITION BY h."adAccountId" ORDER BY h."date") AS before
+      FROM "AdSpendHistory" h WHERE CAST(:account AS text) IS NULL OR h."adAccountId" = :account
+    ), missing AS (
+      SELECT d."adAccountId", g::date AS "date" FROM day d, generate_series(d.before + 1, d."date" - 1, '1 day') g
+      WHERE d."date" > d.before + 1
+    )
+    SELECT coalesce(a."adAccountId", a.id) AS account, min(m."date") AS first, count(*) AS days
+    FROM missing m JOIN "FacebookAdAccount" a ON a.id = m."adAccountId"
+    LEFT JOIN ibctl.ad_account_state s ON s.id = a.id
+    WHERE s."firstDay" IS NULL OR m."date" NOT BETWEEN s."firstDay" AND s."lastDay"
+    GROUP BY 1 ORDER BY 1
+    """
+)
+_ACCOUNTS = sa.text(
+    """
+    SELECT coalesce(a."adAccountId", a.id) AS account, a.timezone, s.zone, s."lastDay",
+      a."isConnected" AND a."accessToken" IS NOT NULL AND a."adAccountId" IS NOT NULL AS connected
+    FROM "FacebookAdAccount" a LEFT JOIN ibctl.ad_account_state s ON s.id = a.id
+    WHERE CAST(:account AS text) IS NULL OR a.id = :account ORDER BY 1
+    """
+)
+_TOTAL = sa.text(
+    """
+    SELECT coalesce(sum("dailySpend"::numeric), 0) FROM "AdSpendHistory"
+    WHERE "adAccountId" = :account AND "date" BETWEEN :first AND :last
+    """
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong with an account's spend."""
+
+    account: str
+    check: str
+    finding: str
+
+    def row(self) -> dict[str, Any]:
+        """Return it as a row."""
+        return {"adAccountId": self.account, "check": self.check, "finding": self.finding}
+
+
+def stored(session: Session, account: str | None = None) -> list[Finding]:
+    """Check what is stored by itself, of one account or all. Raises NotFoundError when the account does not exist."""
+    values = {"account": None if account is None else service.find_account(session, account).id}
+    found = [
+        Finding(row.account, "derived", f"{row.field} of {_days(row.days, row.first)} is not what the days make of it")
+        for row in session.execute(_DERIVED, values)
+    ]
+    found += [
+        Finding(row.account, "gap", f"no row, and never read: {_days(row.days, row.first)}")
+        for row in session.execute(_GAPS, values)
+    ]
+    for row in session.execute(_ACCOUNTS, values):
+        found += _of_account(row)
+    return found
+
+
+def _of_account(row: Any) -> list[Finding]:
+    found = []
+    if not _exists(row.timezone):
+        found.append(Finding(row.account, "zone", f"'{row.timezone}' is no time zone"))
+    if row.zone is not None and row.zone != row.timezone:
+        found.append(Finding(row.account, "zone", f"days are cut in {row.timezone}, at Facebook in {row.zone}"))
+    yesterday = days.today(row.timezone).toordinal() - 1
+    if row.connected and (row.lastDay is None or row.lastDay.toordinal() < yesterday):
+        read = f"it was read up to {row.lastDay}" if row.lastDay else "it was never read"
+        found.append(Finding(row.account, "behind", f"{read}: `ibctl ads sync`"))
+    return found
+
+
+def _exists(zone: str) -> bool:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _days(count: int, first: date) -> str:
+    return f"{first}" if count == 1 else f"{count:,} days, the first {first}"
+
+
+# ---------------------------------------------------------------------------------------------------- against Facebook
+
+
+@dataclass(frozen=True)
+class Told:
+    """What Facebook says of an account today: its zone and currency, what it and its campaigns spent in the span."""
+
+    zone: str
+    currency: str
+    account: Decimal
+    campaigns: Decimal
+
+
+def ask(line: Line, one: Connection, first: date, last: date) -> Told:
+    """Ask Facebook about an account. Network only. Raises GraphError."""
+    assert one.facebook_id is not None
+    graph = line.graph(one.token)
+    account = identity.ad_account(graph, one.facebook_id)
+    return Told(
+        account.zone,
+        account.currency,
+        insights.total(graph, one.facebook_id, first, last),
+        insights.total_of_campaigns(graph, one.facebook_id, first, last),
+    )
+
+
+def against(session: Session, one: Connection, told: Told, first: date, last: date) -> list[Finding]:
+    """Compare what is stored of an account with what Facebook told."""
+    found = []
+    if told.zone != one.zone:
+        found.append(Finding(one.name, "zone", f"days are cut in {one.zone}, at Facebook in {told.zone}"))
+    if told.currency != one.currency.upper():
+        found.append(Finding(one.name, "currency", f"days are in {one.currency}, at Facebook in {told.currency}"))
+    total = session.execute(_TOTAL, {"account": one.id, "first": first, "last": last}).scalar_one()
+    found += _differing(one, "total", "stored", total, "Facebook's total", told.account)
+    found += _differing(one, "campaigns", "Facebook's total", told.account, "its campaigns'", told.campaigns)
+    return found
+
+
+def _differing(
+    one: Connection, check: str, name: str, amount: Decimal, other_name: str, other: Decimal
+) -> Sequence[Finding]:
+    if amount == other:
+        return []
+    sums = f"{name} {money.show(amount, one.currency)}, {other_name} {money.show(other, one.currency)}"
+    return [Finding(one.name, check, f"{sums}: {money.show(amount - other, one.currency)} apart")]

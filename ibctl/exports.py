@@ -41,9 +41,11 @@ class Query:
 
     def sorted(self, columns: str) -> sa.TextClause:
         """Return the whole statement, for these of its columns (`q.name`) or expressions of them."""
-        limit = f" LIMIT {self.limit:d}" if self.limit else ""
-        statement = f"SELECT {columns} FROM ({self.select}) q ORDER BY {self.order}{limit}"
-        return sa.text(statement).bindparams(**self.values)
+        chosen = f"({self.select}) q"
+        if self.limit:
+            # Otherwise the server would format all rows to sort them.
+            chosen = f"(SELECT * FROM {chosen} ORDER BY {self.order} LIMIT {self.limit:d}) q"
+        return sa.text(f"SELECT {columns} FROM {chosen} ORDER BY {self.order}").bindparams(**self.values)
 
 
 def write(session: Session, query: Query, columns: Sequence[output.Column], listing: output.Listing) -> None:
@@ -87,13 +89,17 @@ def _finite(value: float, decimal: Callable[[float], Decimal]) -> Decimal | None
 
 # ----------------------------------------------------------------------------------------------------- on the server
 
-# The codes stand for nothing, tab, CR and '+-=@: one look at the first character clears nearly every cell.
+# Nearly every cell begins with a letter, whose code is above those of all marks and digits: one look clears it.
 _TEXT = r"""
-    CASE WHEN ascii({0}) IN (0, 9, 13, 39, 43, 45, 61, 64)
+    CASE WHEN ascii({0}) <= 64
       THEN CASE WHEN {0} ~ '^''*[=+\-@\t\r]' THEN '''' || {0} ELSE nullif({0}, '') END
       ELSE {0} END"""
-# A microsecond more, and there are six decimals, of which three are kept: much faster than to_char.
-_TIME = "CASE WHEN isfinite({0}) THEN substr(left(to_json({0} + interval '1 microsecond')::text, -4), 2) || 'Z' END"
+# A microsecond more, and there are six decimals, of which three are kept: a third of the time of to_char. What Python
+# cannot hold (infinity, five-digit years) is written as PostgreSQL does.
+_TIME = """
+    CASE WHEN {0} >= '0001-01-01' AND {0} < '10000-01-01'
+      THEN substr(to_json({0} + interval '1 microsecond')::text, 2, 23) || 'Z'
+      ELSE {0}::text END"""
 _DOUBLE = "CASE WHEN {0} = 0 THEN 0 WHEN abs({0}) < 'Infinity' THEN {0}::{1}numeric END"
 # By the type's number in PostgreSQL's catalogue.
 _FORMATS = {

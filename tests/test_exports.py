@@ -124,6 +124,13 @@ def test_numbers_are_plain_decimals_and_what_is_no_number_is_empty(hostile: str,
     assert b"0.30000000000000004,1.50,true\n" in by_server(columns, tmp_path / "x.csv", query(True))
 
 
+def test_a_time_that_python_cannot_hold_is_written_all_the_same(hostile: str, tmp_path: Path) -> None:
+    fill(hostile, [(None, None, at, *[None] * 5) for at in ("infinity", "-infinity", "10000-01-01")])
+    columns = [output.Column("n"), output.Column("at")]
+    expected = "n,at\n2,10000-01-01 00:00:00\n1,-infinity\n0,infinity\n"
+    assert by_server(columns, tmp_path / "x.csv", query()).decode() == expected
+
+
 def test_a_type_that_the_server_would_write_differently_is_written_by_python(hostile: str, tmp_path: Path) -> None:
     wanted = exports.Query("""SELECT 1 AS n, '{"b": 1,  "a": "é"}'::json AS j""", {}, "n")
     columns = [output.Column("n"), output.Column("j")]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ibctl import days, db, imports, output, tabular
+from ibctl import days, db, exports, imports, output, tabular
 from ibctl.ads import (
     account_commands,
     campaign_commands,
@@ -161,6 +161,7 @@ def export(
     month: MonthOption = None,
     since: FromOption = None,
     until: ToOption = None,
+    limit: output.LimitOption = 0,
     format: output.FormatOption = output.Format.csv,
     output_file: output.OutputOption = None,
     columns: output.ColumnsOption = None,
@@ -171,4 +172,5 @@ def export(
     """
     which = service.Filter(account, ib, *days.span(month, since, until))
     with db.reading() as session:
-        output.show(service.export(session, which), COLUMNS, output.Listing(format, output_file, columns))
+        query = service.export(session, which, limit=limit)
+        exports.write(session, query, COLUMNS, output.Listing(format, output_file, columns))

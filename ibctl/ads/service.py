@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import clock, days, db, ids, imports, tabular
+from ibctl import clock, days, db, exports, ids, imports, tabular
 from ibctl.ads import rules, sql
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.users import service as users
-
-# How many rows a listing that streams holds in memory.
-FETCH = 2_000
-DOUBLES = ("dailySpend", "ctr", "cpc", "cpl", "cumulativeSpend")
-
 
 # ------------------------------------------------------------------------------------------------------------- accounts
 
@@ -177,13 +170,14 @@ def listing(session: Session, which: Filter, *, limit: int = 0) -> tuple[list[di
     """
     where, values = _where(session, which)
     total = session.execute(sa.text(f'SELECT count(*) FROM "AdSpendHistory" h WHERE {where}'), values).scalar_one()  # noqa: S608
-    return list(_rows(session, where, values, limit)), total
+    return list(exports.rows(session, exports.Query(_SELECT.format(where=where), values, _NEWEST_FIRST, limit))), total
 
 
-def export(session: Session, which: Filter) -> Iterator[dict[str, Any]]:
-    """Yield all spend days as rows, newest first, a few at a time. Raises as `listing`."""
+def export(session: Session, which: Filter, *, limit: int = 0) -> exports.Query:
+    """Return all spend days, newest first and at most `limit` (0: all), to be exported. Raises as `listing`."""
     where, values = _where(session, which)
-    return _rows(session, where, values, 0)
+    # With all digits: what the web application left float noise in is to be the same when it is imported again.
+    return exports.Query(_SELECT.format(where=where), values, _NEWEST_FIRST, limit, all_digits=True)
 
 
 def _where(session: Session, which: Filter) -> tuple[str, dict[str, Any]]:
@@ -201,7 +195,7 @@ def _where(session: Session, which: Filter) -> tuple[str, dict[str, Any]]:
     return where, {name: value for name, (_, value) in parts.items()}
 
 
-_LISTING = """
+_SELECT = """
     SELECT h.*, u.email, a."adAccountName", a.currency,
       CASE WHEN h."date" BETWEEN s."firstDay" AND s."finalThrough" THEN 'final' ELSE 'provisional' END AS quality
     FROM "AdSpendHistory" h
@@ -209,25 +203,5 @@ _LISTING = """
     JOIN "User" u ON u.id = h."userId"
     LEFT JOIN ibctl.ad_account_state s ON s.id = h."adAccountId"
     WHERE {where}
-    ORDER BY h."date" DESC, h."adAccountId" LIMIT :limit
 """
-
-
-def _rows(session: Session, where: str, values: Mapping[str, Any], limit: int) -> Iterator[dict[str, Any]]:
-    found = session.execute(
-        sa.text(_LISTING.format(where=where)),
-        {**values, "limit": limit or None},
-        execution_options={"stream_results": True, "yield_per": FETCH},
-    )
-    for row in found.mappings():
-        values = dict(row)
-        for name in DOUBLES:
-            # What Python writes without an exponent can be imported again as it is; NaN is not in the range either.
-            if not (1e-4 <= values[name] < 1e16 or values[name] == 0):
-                values[name] = _exact(values[name])
-        yield values
-
-
-def _exact(value: float) -> Decimal | None:
-    """Return a stored double with all of its digits; None for what is no number, which JSON does not know."""
-    return Decimal(repr(value)) if math.isfinite(value) else None
+_NEWEST_FIRST = '"date" DESC, "adAccountId"'

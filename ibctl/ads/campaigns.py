@@ -19,6 +19,7 @@ from ibctl import clock, money
 from ibctl.ads import accounts, action_rules, minor_units, objectives
 from ibctl.ads import campaign_rules as rules
 from ibctl.ads.accounts import Connection
+from ibctl.ads.rules import LARGEST_COUNT
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.integrations.facebook import campaigns as facebook
 from ibctl.models.ads import AdActionTypes
@@ -268,6 +269,11 @@ def figures(metrics: facebook.Metrics, counted: action_rules.Counted) -> rules.F
 
 
 def _take_figures(row: AdCampaign, brought: rules.Figures) -> None:
+    counts = {name: getattr(brought, name) for name in ("impressions", "clicks", "leads", "conversions")}
+    if beyond := [f"{count:,} {name}" for name, count in counts.items() if count > LARGEST_COUNT]:
+        raise RequestError(
+            f"campaign {row.fb_campaign_id} has {beyond[0]}, more than the column can hold ({LARGEST_COUNT:,})"
+        )
     row.total_spent, row.impressions, row.clicks = float(brought.spent), brought.impressions, brought.clicks
     row.leads, row.conversions = brought.leads, brought.conversions
     row.ctr, row.cpc, row.cpl, row.roas = (

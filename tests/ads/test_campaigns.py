@@ -186,6 +186,15 @@ def test_a_failure_in_the_middle_writes_nothing_of_the_account(anna: Shop) -> No
     assert anna.ads.sql('SELECT count(*) FROM "AdCampaign"') == [(0,)]
 
 
+def test_a_name_that_no_database_takes_and_a_count_beyond_its_column(anna: Shop) -> None:
+    odd = campaign(anna, "a\0b \ud83d")
+    assert anna.run("campaigns", "sync").exit_code == 0
+    assert anna.ads.sql('SELECT name FROM "AdCampaign"') == [("a\ufffdb \ufffd",)]
+    spent(anna, odd, "1", impressions=2**31)
+    run = anna.run("campaigns", "sync")
+    assert (run.exit_code, "has 2,147,483,648 impressions, more than the column can hold" in run.stderr) == (5, True)
+
+
 def test_quiet_is_silent_when_all_is_well_and_only_then(anna: Shop) -> None:
     campaign(anna, "Leads")
     run = anna.run("campaigns", "sync", "--quiet")

@@ -136,6 +136,18 @@ def test_one_person_who_fills_in_twice_is_one_lead_with_two_activities(anna: Sho
     assert (rows(run)[0]["created"], rows(run)[0]["refused"]) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    "typed", ["a\0b", "half \ud83d of a pair", "\u202egnp.exe", "=HYPERLINK(1)", "x" * 20_000, "", "'", "\x1b[2J"]
+)
+def test_nothing_that_somebody_types_keeps_others_from_being_leads(anna: Shop, typed: str) -> None:
+    fill(anna, {"email": "odd@x.y", "full_name": typed, typed or "empty": typed})
+    fill(anna, ZOE)
+    run = pull(anna)
+    assert run.exit_code in (0, 6), run.stderr
+    assert ("zoe@x.y",) in leads(anna, "l.email")
+    assert "\x1b[2J" not in run.stderr + run.stdout
+
+
 def test_test_leads_are_left_out(anna: Shop) -> None:
     fill(anna, {"email": "test@fb.com", "full_name": "<test lead: dummy data for full_name>"})
     run = pull(anna, "-f", "json")

@@ -16,6 +16,7 @@ from typing import Any
 from ibctl.integrations.facebook import insights
 from ibctl.integrations.facebook.client import Graph, Inner
 from ibctl.integrations.facebook.failures import GraphError, RefusedError, TooMuchDataError, UnavailableError
+from ibctl.integrations.facebook.text import clean
 
 # Every state but DELETED, which an edge refuses to filter for.
 LISTED = ["ACTIVE", "PAUSED", "ARCHIVED", "IN_PROCESS", "WITH_ISSUES"]
@@ -169,7 +170,7 @@ def _campaign(row: Mapping[str, Any], budget: _Budget | None, trouble: str) -> C
     sets = budget or _Budget()
     return Campaign(
         id=row["id"],
-        name=row.get("name", ""),
+        name=clean(row.get("name", "")),
         objective=row.get("objective", ""),
         status=row.get("status", ""),
         effective_status=row.get("effective_status", ""),
@@ -231,7 +232,7 @@ def _metrics(node: str, row: Mapping[str, Any]) -> Metrics:
             clicks=insights.count(row.get("clicks", "0")),
             actions=insights.actions(row.get("actions")),
             values=insights.actions(row.get("action_values")),
-            name=str(row.get("campaign_name", "")),
+            name=clean(row.get("campaign_name", "")),
             objective=str(row.get("objective", "")),
         )
     except (KeyError, ValueError, TypeError, InvalidOperation):

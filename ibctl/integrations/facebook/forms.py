@@ -13,6 +13,7 @@ from typing import Any
 
 from ibctl.integrations.facebook.client import Graph
 from ibctl.integrations.facebook.failures import UnavailableError
+from ibctl.integrations.facebook.text import clean
 
 DAYS_KEPT = 90
 _FORM_FIELDS = "id,name,status,leads_count,expired_leads_count,questions,page"
@@ -66,17 +67,17 @@ def forms(graph: Graph, page: str) -> list[Form]:
 def _form(row: Mapping[str, Any], page: str) -> Form:
     return Form(
         id=row["id"],
-        name=row.get("name", ""),
+        name=clean(row.get("name", "")),
         status=row.get("status", ""),
         page=page,
         expired=int(row.get("expired_leads_count") or 0),
-        questions={one["key"]: _question(one) for one in row.get("questions") or () if one.get("key")},
+        questions={clean(one["key"]): _question(one) for one in row.get("questions") or () if one.get("key")},
     )
 
 
 def _question(row: Mapping[str, Any]) -> Question:
-    options = {str(one["key"]): str(one.get("value", "")) for one in row.get("options") or () if "key" in one}
-    return Question(str(row.get("type", "CUSTOM")), str(row.get("label") or row["key"]), options)
+    options = {clean(one["key"]): clean(one.get("value", "")) for one in row.get("options") or () if "key" in one}
+    return Question(str(row.get("type", "CUSTOM")), clean(row.get("label") or row["key"]), options)
 
 
 def leads(graph: Graph, form: str, since: datetime) -> list[FormLead]:
@@ -96,11 +97,11 @@ _OF_AD = ("ad_id", "ad_name", "adset_id", "adset_name", "campaign_id", "campaign
 def _lead(form: str, row: Mapping[str, Any]) -> FormLead:
     try:
         created = datetime.strptime(row["created_time"], "%Y-%m-%dT%H:%M:%S%z").astimezone(UTC).replace(tzinfo=None)
-        answers = {str(one["name"]): [str(value) for value in one.get("values") or ()] for one in row["field_data"]}
+        answers = {clean(one["name"]): [clean(value) for value in one.get("values") or ()] for one in row["field_data"]}
     except (KeyError, ValueError, TypeError):
         raise UnavailableError(f"Facebook answered a lead of form {form} that cannot be read") from None
     consents = {
-        str(one.get("checkbox_key")): str(one.get("is_checked")) == "1"
+        clean(one.get("checkbox_key")): str(one.get("is_checked")) == "1"
         for one in row.get("custom_disclaimer_responses") or ()
     }
-    return FormLead(row["id"], created, answers, {key: str(row[key]) for key in _OF_AD if row.get(key)}, consents)
+    return FormLead(row["id"], created, answers, {key: clean(row[key]) for key in _OF_AD if row.get(key)}, consents)

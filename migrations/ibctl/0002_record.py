@@ -119,6 +119,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP INDEX IF EXISTS ibctl_credential_lead")
     # CASCADE takes the capture triggers on the platform's tables along with their function.
     op.execute("DROP FUNCTION ibctl.capture() CASCADE")
     op.execute("DROP VIEW ibctl.change_image, ibctl.table_columns")

@@ -194,6 +194,10 @@ SABOTAGE = {
         "UPDATE ibctl.alembic_version SET version_num = 'ibctl_0777' WHERE version_num = 'ibctl_0002'",
         ("error", "schema ibctl", "ibctl_0002", "ibctl_0777"),
     ),
+    "one of ibctl's own indexes": (
+        "DROP INDEX ibctl_credential_lead",
+        ("note", 'public."InvestorCredential"', "index ibctl_credential_lead", "missing or altered: deleting is slow"),
+    ),
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from ibctl import config, resources
-from ibctl.admin.database import comparison, schema
+from ibctl.admin.database import comparison, indexes, schema, service
 from ibctl.admin.database.schema import Platform
 from ibctl.errors import ConfigError, RequestError
 from ibctl.models import ledger
@@ -303,6 +303,44 @@ def test_the_capture_function_is_put_back(database: str, damage: str) -> None:
     assert result.changed
     assert not upgrade(database).changed
     test_writes_under_a_change_set_are_recorded_on_every_table(database)
+
+
+# ------------------------------------------------------------------------------------------------------ ibctl's indexes
+
+INDEX = 'CREATE INDEX ibctl_credential_lead ON "InvestorCredential"'
+
+
+@pytest.mark.parametrize("damage", ["", f'; {INDEX} ("leadId")', f'; {INDEX} (id) WHERE "leadId" IS NOT NULL'])
+def test_an_index_of_ibctls_own_is_put_back(database: str, damage: str) -> None:
+    run(database, f"DROP INDEX ibctl_credential_lead{damage}")
+    result = upgrade(database)
+    assert [(index.table, index.name) for index in result.indexes] == [
+        ('public."InvestorCredential"', "ibctl_credential_lead")
+    ]
+    assert "; index ibctl_credential_lead made" in service.describe(result)
+    assert not upgrade(database).changed
+
+
+def test_the_foreign_key_finds_a_leads_accounts_by_the_index(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("SET enable_seqscan = off")
+        # What PostgreSQL runs for each lead that is deleted.
+        update = """UPDATE ONLY "InvestorCredential" SET "leadId" = NULL WHERE 'l' OPERATOR(pg_catalog.=) "leadId\""""
+        plan = connection.execute(f"EXPLAIN {update}".encode()).fetchall()
+    assert "ibctl_credential_lead" in str(plan)
+
+
+def test_who_does_not_own_the_table_does_without_the_index(empty_database: str, role: str) -> None:
+    upgrade(empty_database)
+    run(empty_database, "DROP INDEX ibctl_credential_lead")
+    with engine_for(empty_database).connect() as connection:
+        connection.execute(sa.text(f'GRANT USAGE ON SCHEMA ibctl TO "{role}"'))
+        connection.execute(sa.text(f'GRANT SELECT ON ALL TABLES IN SCHEMA ibctl, public TO "{role}"'))
+        connection.execute(sa.text(f'SET LOCAL ROLE "{role}"'))
+        assert indexes.restore(connection, "public") == ()
+        [found] = comparison.differences(connection)
+    assert found.severity == "note"
+    assert found.remedy.startswith("as the table's owner, CREATE INDEX ibctl_credential_lead ON public.")
 
 
 # ------------------------------------------------------------------------------------------------------- being current

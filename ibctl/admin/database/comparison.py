@@ -16,7 +16,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
-from ibctl.admin.database import schema
+from ibctl.admin.database import indexes, schema
 from ibctl.models import ledger
 
 UPGRADE = "run `ibctl db upgrade`"
@@ -40,7 +40,11 @@ def differences(connection: sa.Connection, *, platform_schema: str = "public") -
     found = [*_compare_tables(connection, live, None), *_compare_labels(connection, live, platform_schema)]
     own = list(_compare_revisions(connection))
     # Of an ibctl schema of another version there is nothing else to say.
-    own = own or [*_compare_tables(connection, live, ledger.SCHEMA), *_compare_capture(connection, platform_schema)]
+    own = own or [
+        *_compare_tables(connection, live, ledger.SCHEMA),
+        *_compare_capture(connection, platform_schema),
+        *_compare_own_indexes(connection, platform_schema),
+    ]
     return found + own
 
 
@@ -325,3 +329,10 @@ def _compare_capture(connection: sa.Connection, platform_schema: str) -> Iterato
     for table, triggers in groupby(broken, key=lambda trigger: trigger.table):
         found = ", ".join(trigger.name.removeprefix("ibctl_capture_") for trigger in triggers)
         yield Difference("error", table, "triggers that record writes", f"missing or altered: {found}", UPGRADE)
+
+
+def _compare_own_indexes(connection: sa.Connection, platform_schema: str) -> Iterator[Difference]:
+    for index in indexes.broken(connection, platform_schema):
+        found = "missing or altered: deleting is slow"
+        remedy = UPGRADE if index.allowed else f"as the table's owner, {index.definition}"
+        yield Difference("note", index.table, f"index {index.name}", found, remedy)

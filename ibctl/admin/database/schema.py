@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 from ibctl import config, db, resources
+from ibctl.admin.database import indexes
 from ibctl.errors import ConfigError, RequestError
 from ibctl.models import ledger
 
@@ -37,18 +38,19 @@ class Platform(enum.StrEnum):
 
 @dataclass(frozen=True)
 class UpgradeResult:
-    """What an upgrade found and did: alembic's revisions before and after, and what it put back of the capture."""
+    """What an upgrade found and did: alembic's revisions before and after, and what it put back beside them."""
 
     platform: Platform
     before: tuple[str, ...]
     after: tuple[str, ...]
     function: bool
     triggers: tuple[Trigger, ...]
+    indexes: tuple[indexes.Index, ...]
 
     @property
     def changed(self) -> bool:
         """Whether anything was changed at all."""
-        return self.before != self.after or self.function or bool(self.triggers)
+        return self.before != self.after or self.function or bool(self.triggers or self.indexes)
 
 
 # -------------------------------------------------------------------------------------------------------------- upgrade
@@ -58,7 +60,7 @@ def upgrade(connection: sa.Connection, *, platform_schema: str = "public") -> Up
     """Bring the database up to date: ibctl's own schema always, the platform's only where ibctl has created it.
 
     An empty database gets both. One that the web application made is adopted: nothing is changed in its tables, but for
-    the triggers that record ibctl's writes. Running it again changes nothing.
+    the triggers that record ibctl's writes and the indexes that only ibctl needs. Running it again changes nothing.
     Raises RequestError (only some of the platform's tables are there, or a newer ibctl was here) and ConfigError (a
     right is missing).
     """
@@ -72,7 +74,8 @@ def upgrade(connection: sa.Connection, *, platform_schema: str = "public") -> Up
     _migrate(connection, platform_schema, "ibctl@head" if platform is Platform.ADOPTED else "heads")
     function = _restore_capture(connection)
     triggers = _restore_triggers(connection, platform_schema)
-    return UpgradeResult(platform, before, revisions(connection), function, triggers)
+    made = indexes.restore(connection, platform_schema)
+    return UpgradeResult(platform, before, revisions(connection), function, triggers, made)
 
 
 def is_current(connection: sa.Connection) -> bool:

@@ -52,4 +52,5 @@ def describe(result: UpgradeResult) -> str:
     moved = [revision for revision in result.after if revision not in result.before]
     done = f" (now at {', '.join(sorted(moved))})" if moved else ""
     put_back = f"; {len(result.triggers)} triggers put in place" if result.triggers else ""
-    return _MADE[result.platform] + done + put_back
+    made = f"; index {', '.join(index.name for index in result.indexes)} made" if result.indexes else ""
+    return _MADE[result.platform] + done + put_back + made

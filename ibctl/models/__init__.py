@@ -4,6 +4,6 @@ Python names are snake_case, the database's camelCase. There are no queries here
 explicitly. Importing the package imports every module, so that `SQLModel.metadata` is always complete.
 """
 
-from ibctl.models import ads, campaigns, commissions, forms, ledger, payouts, platform
+from ibctl.models import ads, campaigns, commissions, forms, imports, ledger, payouts, platform
 
-__all__ = ["ads", "campaigns", "commissions", "forms", "ledger", "payouts", "platform"]
+__all__ = ["ads", "campaigns", "commissions", "forms", "imports", "ledger", "payouts", "platform"]

@@ -59,13 +59,14 @@ def test_a_generated_key_alone_is_on_stdout(ibctl: Run, monkeypatch: pytest.Monk
     assert "never replace a key that is in use" in results[0].stderr
 
 
-def test_the_encrypted_columns_are_those_of_the_platforms_document() -> None:
+def test_the_encrypted_columns_are_those_of_the_platforms_document_and_of_payees() -> None:
     assert {(column.table.name, column.name) for column in service.encrypted_columns()} == {
         ("FacebookAdAccount", "accessToken"),
         ("FacebookAdAccount", "pageAccessToken"),
         ("InvestorCredential", "password"),
         ("SystemeConfig", "apiKey"),
         ("SystemeConfig", "password"),
+        *((table, column) for table in ("payee", "payout_item") for column in ("name", "account")),
     }
 
 
@@ -79,6 +80,7 @@ def test_a_database_whose_secrets_all_open_passes(fields: None, ibctl: Run) -> N
         "SystemeConfig.apiKey: 1 checked",
         "SystemeConfig.password: 1 checked",
         "all 5 encrypted values can be decrypted",
+        *(f"{table}.{column}: 0 checked" for table in ("payee", "payout_item") for column in ("account", "name")),
     ]
 
 

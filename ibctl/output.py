@@ -223,6 +223,19 @@ def show(rows: Iterable[Row], columns: Sequence[Column], listing: Listing, *, ti
     return counted.count
 
 
+def bars(amounts: Sequence[tuple[str, Decimal]]) -> None:
+    """Draw amounts as bars on stdout, each with its label before and its value behind."""
+    from rich.bar import Bar
+    from rich.table import Table
+
+    longest = max((abs(amount) for _, amount in amounts), default=Decimal(0))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for label, amount in amounts:
+        bar = Bar(float(longest) or 1, 0, float(max(amount, Decimal(0))), width=40)
+        table.add_row(printable(label), bar, money.show(amount))
+    _console().print(table)
+
+
 def show_record(row: Row, columns: Sequence[Column], listing: Listing) -> None:
     """Print one row: a line for each field in a table, one object in JSON, one line in CSV."""
     if listing.format is not Format.table:

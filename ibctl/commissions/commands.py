@@ -7,8 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from ibctl import config, db, money, months, output
+from ibctl.commissions import (
+    adjustment_commands,
+    month_commands,
+    proof_commands,
+    rules,
+    service,
+    simulation_commands,
+    snapshots,
+    statement_commands,
+)
 from ibctl.commissions import explain as explaining
-from ibctl.commissions import proof_commands, rules, service, snapshots, statement_commands
 from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption, StatusOption
 from ibctl.commissions.payee_commands import payees_app
 from ibctl.commissions.payout_commands import payouts_app
@@ -24,7 +33,8 @@ app.add_typer(plans_app, name="plans")
 app.add_typer(groups_app, name="groups")
 app.add_typer(payees_app, name="payees")
 app.add_typer(payouts_app, name="payouts")
-app.add_typer(proof_commands.app)
+for part in (proof_commands, adjustment_commands, month_commands, simulation_commands):
+    app.add_typer(part.app)
 app.add_typer(statement_commands.app)
 
 COLUMNS = [
@@ -92,6 +102,10 @@ def run(
             f"{result.drifted} of {result.sealed} PROCESSING or PAID rows of {chosen} would be different today; "
             "they are left as they are"
         )
+    if result.waiting and not quiet:
+        waiting, rows, sum_ = result.waiting
+        shown = money.show(sum_, config.settings().base_currency)
+        output.note(f"{rows:,} balances of {waiting}, {shown}, are carried on when it is closed")
     if not quiet and chosen == months.current(zone):
         output.note(f"{chosen} is not over yet in {zone.key}: run it again when it is")
 

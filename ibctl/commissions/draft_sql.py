@@ -23,11 +23,11 @@ _ISO = r"""to_char({0}, 'YYYY-MM-DD"T"HH24\:MI\:SS.MS"Z"')"""
 
 # Each gives `known` (key, stored: the terms and their text) and `term` (n, key; NULL: what is assigned is not there).
 # Parameters: first_day, and default (the stored form of the plan that holds where nothing is assigned).
-IN_FORCE = """
+_CHOSEN = """
 plan AS MATERIALIZED (
   SELECT DISTINCT ON (name) name AS key, terms || jsonb_build_object('text', source) AS stored
   FROM ibctl.commission_plan WHERE "effectiveFrom" <= :first_day ORDER BY name, version DESC
-), known AS MATERIALIZED (
+), in_force AS MATERIALIZED (
   SELECT key, stored FROM plan UNION ALL SELECT 'default', CAST(:default AS jsonb)
 ), assigned AS MATERIALIZED (
   SELECT DISTINCT ON (scope, target) scope, target, plan FROM ibctl.plan_assignment
@@ -41,22 +41,24 @@ plan AS MATERIALIZED (
   LEFT JOIN assigned o ON o.scope = 'ib' AND o.target = ib.id
   LEFT JOIN member m ON m."userId" = ib.id
   LEFT JOIN assigned g ON g.scope = 'group' AND g.target = m."groupName"
+)"""
+IN_FORCE = f"""{_CHOSEN}, known AS MATERIALIZED (
+  SELECT key, stored FROM in_force
 ), term AS MATERIALIZED (
   SELECT n, known.key FROM chosen LEFT JOIN known USING (key)
 )"""
-# The terms that each stored commission of the month was made at; the default plan where ibctl did not make it.
-AS_STORED = """
-stored_terms AS MATERIALIZED (
-  SELECT c."userId", coalesce(s.plan, CAST(:default AS jsonb)) AS stored
-  FROM "IbCommission" c
-  LEFT JOIN (ibctl.commission_state t JOIN ibctl.commission_snapshot s ON s.id = t."snapshotId") ON t.id = c.id
+# The terms that each stored commission of the month was made at; for an IB without one, those in force.
+AS_STORED = f"""{_CHOSEN}, made AS MATERIALIZED (
+  SELECT c."userId", s.plan AS stored, md5(s.plan::text) AS key
+  FROM "IbCommission" c JOIN ibctl.commission_state t ON t.id = c.id
+  JOIN ibctl.commission_snapshot s ON s.id = t."snapshotId"
   WHERE c.year = :year AND c.month = :month
 ), known AS MATERIALIZED (
-  SELECT md5(stored::text) AS key, stored FROM stored_terms GROUP BY stored
-  UNION SELECT md5(CAST(:default AS jsonb)::text), CAST(:default AS jsonb)
+  SELECT DISTINCT ON (key) key, stored FROM made UNION ALL SELECT key, stored FROM in_force
 ), term AS MATERIALIZED (
-  SELECT n, md5(coalesce(t.stored, CAST(:default AS jsonb))::text) AS key
-  FROM ib LEFT JOIN stored_terms t ON t."userId" = ib.id
+  SELECT n, coalesce(made.key, in_force.key) AS key
+  FROM ib LEFT JOIN made ON made."userId" = ib.id JOIN chosen USING (n)
+  LEFT JOIN in_force ON in_force.key = chosen.key
 )"""
 # One plan for all: `plan` is its stored form.
 GIVEN = """

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from ibctl import db, money, months, output
+from ibctl import db, errors, money, months, output
 from ibctl.commissions import explain as explaining
-from ibctl.commissions import rules
-from ibctl.commissions.arguments import IbArgument, MonthArgument
+from ibctl.commissions import rules, verifying, whynot
+from ibctl.commissions.arguments import IbArgument, MonthArgument, suggest_months
 from ibctl.commissions.rules import Line
 from ibctl.output import Column, Format, Listing
 from ibctl.users import service as users
@@ -123,3 +123,81 @@ def _warn_of_differences(found: explaining.Explanation) -> None:
         output.warn("this row was not made by ibctl: derived from the data of today")
     for name, stored, derived in found.differences:
         output.warn(f"{name} is stored as {money.show(stored)}, but derives to {money.show(derived)}")
+
+
+# -------------------------------------------------------------------------------------------------------------- why-not
+
+VERDICT_COLUMNS = [
+    Column("id", brief=False), Column("lead"), Column("code"), Column("why"), Column("status", brief=False),
+    Column("captured", "time", brief=False), Column("qualified", "time", brief=False), Column("fix"),
+]  # fmt: skip
+
+
+@app.command("why-not")
+def why_not(
+    ib: IbArgument,
+    month: MonthArgument,
+    lead: Annotated[str | None, typer.Argument(metavar="LEAD", help="Only this lead.", show_default=False)] = None,
+    limit: output.LimitOption = 20,
+    form: output.FormatOption = Format.table,
+    to_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """Say why each lead of an IB counts in a month or does not.
+
+    Every lead is counted, or excluded with a reason; the two sides add up. For
+    leads that have not qualified it names what is missing, and until when.
+
+    Example: ibctl commissions why-not ib@x.y 2025-10
+    """
+    with db.reading() as session:
+        found = whynot.account(session, users.find(session, ib), months.parse(month), lead=lead, fixes=limit or 10_000)
+    missing = [one for one in found.verdicts if lead or one.code != whynot.COUNTED]
+    shown = missing[:limit] if limit else missing
+    output.show([vars(one) for one in shown], VERDICT_COLUMNS, Listing(form, to_file, columns))
+    if len(shown) < len(missing):
+        output.note(f"the newest {len(shown):,} of {len(missing):,}; --limit 0 shows all")
+    _say_balance(found)
+
+
+def _say_balance(found: whynot.Account) -> None:
+    parts = [f"{found.counted:,} counted"]
+    parts += [f"{found.excluded[code]:,} {code}" for code in whynot.REASONS if code in found.excluded]
+    output.note(f"{found.email} {found.month}: {found.total:,} leads = " + " + ".join(parts))
+
+
+# --------------------------------------------------------------------------------------------------------------- verify
+
+FINDING_COLUMNS = [
+    Column("month"), Column("email"), Column("kind"), Column("what"), Column("before"), Column("after"), Column("by"),
+]  # fmt: skip
+
+
+@app.command()
+def verify(
+    month: Annotated[
+        str | None, typer.Argument(metavar="MONTH", help="Default: all.", autocompletion=suggest_months)
+    ] = None,
+    form: output.SummaryFormatOption = "table",
+    to_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """Calculate months again from what was kept, and compare with the rows and with the data of today.
+
+    Names each input that has moved since, and what wrote it. Ends with 7 where
+    anything is not as it was.
+
+    Example: ibctl commissions verify 2025-10
+    """
+    counted = verifying.Verified()
+    with db.reading() as session:
+        chosen = [months.parse(month)] if month else verifying.stored_months(session)
+        findings = (
+            vars(one) | {"month": str(one.month)} for each in chosen for one in verifying.verify(session, each, counted)
+        )
+        printed = output.show(findings, FINDING_COLUMNS, Listing(Format(form), to_file, columns))
+    if counted.unmade:
+        output.note(f"{counted.unmade:,} commissions were not made by ibctl: there is nothing to verify them by")
+    output.note(f"{counted.rows:,} commissions of {len(chosen):,} months verified: {printed:,} findings")
+    if printed:
+        raise typer.Exit(errors.FINDINGS)

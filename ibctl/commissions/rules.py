@@ -18,8 +18,8 @@ for all IBs at once, in another way: a run compares the two before it writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Context, Decimal, localcontext
 from operator import mul
@@ -122,6 +122,17 @@ def flat(line: Line) -> Iterator[Line]:
     for part in line.lines:
         yield from flat(part)
     yield line
+
+
+def without(inputs: Inputs, *, days: Collection[str] = (), leads: Collection[str] = ()) -> Inputs:
+    """Return inputs without some spend days, and in which some leads have not qualified."""
+    kept = [n for n, day in enumerate(inputs.day_ids) if day not in days]
+    names = ("day_ids", "day_accounts", "dates", "amounts", "rates", "rate_ids")
+    columns: dict[str, Any] = {name: [getattr(inputs, name)[n] for n in kept] for name in names}
+    gone = [lead in leads for lead in inputs.lead_ids]
+    for name in ("qualified", "cpas"):
+        columns[name] = [None if out else value for out, value in zip(gone, getattr(inputs, name), strict=True)]
+    return replace(inputs, **columns)
 
 
 # -------------------------------------------------------------------------------------------------------------- figures

@@ -17,10 +17,15 @@ def closed(session: Session, month: Month) -> ClosedMonth | None:
     return session.get(ClosedMonth, str(month))
 
 
+def all_closed(session: Session) -> list[ClosedMonth]:
+    """Return the closed months, the newest first."""
+    latest = (col(ClosedMonth.year).desc(), col(ClosedMonth.month).desc())
+    return list(session.exec(select(ClosedMonth).order_by(*latest)))
+
+
 def last_closed(session: Session) -> Month | None:
     """Return the last month that is closed, or None."""
-    latest = (col(ClosedMonth.year).desc(), col(ClosedMonth.month).desc())
-    found = session.exec(select(ClosedMonth).order_by(*latest)).first()
+    found = next(iter(all_closed(session)), None)
     return Month(found.year, found.month) if found else None
 
 

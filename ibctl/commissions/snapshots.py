@@ -39,6 +39,7 @@ _CURRENT = sa.text(
     WHERE s.id = :commission
     """
 )
+_BY_ID = sa.text("SELECT * FROM ibctl.commission_snapshot WHERE id = :id")
 _OF_MONTH = sa.text(
     """
     SELECT n.*, c.id AS commission, u.email FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
@@ -52,6 +53,11 @@ def current(session: Session, commission_id: str) -> Snapshot | None:
     """Return the snapshot that stands behind a commission now, or None when ibctl did not make it."""
     row = session.execute(_CURRENT, {"commission": commission_id}).mappings().first()
     return snapshot(row) if row else None
+
+
+def by_id(session: Session, snapshot_id: str) -> Snapshot:
+    """Return a kept snapshot."""
+    return snapshot(session.execute(_BY_ID, {"id": snapshot_id}).mappings().one())
 
 
 def of_month(

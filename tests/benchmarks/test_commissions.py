@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from tests.benchmarks.conftest import psql, report, seconds
+from tests.benchmarks.conftest import IBS, peak, psql, report, seconds
 from tests.conftest import command
 
 pytestmark = pytest.mark.benchmark
@@ -32,11 +34,47 @@ def bare(month: int) -> str:
     return BARE.format(month=month, first=f"'2025-{month:02}-01'", next=f"'2025-{month + 1:02}-01'")
 
 
+def run(month: int) -> list[str]:
+    return command(["commissions", "run", "--month", f"2025-{month:02}"])
+
+
 def test_a_month_against_one_insert_of_the_same_figures(platform_url: str) -> None:
-    limits = [psql(platform_url, bare(month)) for month in (2, 3, 4)]
-    ours = [seconds(command(["commissions", "run", "--month", f"2025-{month:02}"])) for month in (5, 6, 7)]
-    again = [seconds(command(["commissions", "run", "--month", f"2025-{month:02}"])) for month in (5, 6, 7)]
-    report("a month of 2,000 IBs, whole process, with snapshots", min(ours), min(limits))
-    report("the same month again, nothing changed", min(again), min(limits))
-    # Start-up is a second of it on this size. What must not happen is a plan that loops.
-    assert min(again) < min(ours) + 1
+    limit = min(psql(platform_url, bare(month)) for month in (2, 3, 4))
+    start = min(seconds(command(["users", "list", "--limit", "1"])) for _ in range(3))
+    first = [peak(run(month)) for month in (5, 6, 7)]
+    ours, memory = min(took for took, _ in first), max(used for _, used in first)
+    again = min(seconds(run(month)) for month in (5, 6, 7))
+    report(f"a month of {IBS:,} IBs, whole process, two calculations, snapshots", ours, limit)
+    report("the same month again, nothing changed", again, limit)
+    sys.stdout.write(f"start-up of any command: {start:.2f} s; memory at most {memory} MB\n")
+    assert memory < 300
+    # Start-up is most of it on a small platform, and does not grow.
+    assert ours - start < 4 * limit
+    assert again - start < 3 * limit
+
+
+def test_verifying_months_against_calculating_them(platform_url: str) -> None:
+    ours = [seconds(run(month)) for month in (5, 8, 9)]
+    verified = seconds(command(["commissions", "verify"]))
+    report("three months verified, against one run", verified, max(ours))
+    # Of a year at most twelve runs: a month verified costs no more than one calculated.
+    assert verified < 3 * max(ours)
+
+
+HISTORY = """
+INSERT INTO "Lead" (id, "userId", "trackingToken", "leadCapturedAt", "qualifiedAt", "cpaEarned", "updatedAt")
+  SELECT 'h' || y || id, "userId", 'h' || y || "trackingToken", "leadCapturedAt" - y * interval '1 year',
+    "qualifiedAt" - y * interval '1 year', "cpaEarned", now() FROM "Lead", generate_series(1, 4) y;
+INSERT INTO "AdSpendHistory" (id, "userId", "adAccountId", date, "dailySpend", "updatedAt")
+  SELECT 'h' || y || id, "userId", "adAccountId", date - y * 365, "dailySpend", now()
+  FROM "AdSpendHistory", generate_series(1, 4) y;
+"""
+
+
+def test_a_month_stays_as_cheap_as_history_grows_from_one_year_to_five(platform_url: str) -> None:
+    before = min(seconds(run(month)) for month in (5, 6, 10))
+    psql(platform_url, HISTORY)
+    psql(platform_url, "VACUUM ANALYZE")
+    after = min(seconds(run(month)) for month in (5, 6, 10))
+    report("a month after five years, against one after a year", after, before)
+    assert after < 1.5 * before

@@ -115,6 +115,14 @@ def why(reason: str | None, detail: Mapping[str, Any], writer: str | None) -> st
             return f"counted in the commission of {detail['ib']} for {detail['month']}, which is {detail['status']}"
         case "sealed":
             return f"the commission of {detail['ib']} for {detail['month']} is {detail['status']}"
+        case "closed":
+            return f"{detail['month']} is closed: `ibctl commissions reopen {detail['month']}` comes first"
+        case "month":
+            return f"goes with the closing of {detail['month']}, which cannot be taken back: something rests on it"
+        case "reopened":
+            return f"{detail['month']} is open since: `ibctl commissions close {detail['month']}` closes it again"
+        case "plan":
+            return f"commissions of {detail['month']} were calculated by {detail['plan']}, version {detail['version']}"
         case "payout":
             return "a payout is not undone: `ibctl commissions payouts cancel` gives back what is not paid"
         case "referenced":

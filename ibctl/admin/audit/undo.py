@@ -13,14 +13,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from ibctl import db
-from ibctl.admin.audit import rules, sealed, service, sql
+from ibctl.admin.audit import closed, rules, sealed, service, sql
 from ibctl.admin.audit.sql import Reference, Table
 from ibctl.errors import RequestError
 from ibctl.models.ledger import CAPTURED, ChangeSet
 
+_COMMISSIONS = {
+    "IbCommission", "commission_state", "commission_plan", "plan_assignment", "ib_group_member", "adjustment",
+    "commission_hold", "closed_month",
+}  # fmt: skip
 # The locks of those commands that calculate from many rows of these tables.
 LOCKS = {
-    "commissions run": {"Lead", "AdSpendHistory", "exchange_rate", "IbCommission", "commission_state"},
+    "commissions run": {"Lead", "AdSpendHistory", "exchange_rate"} | _COMMISSIONS,
     "leads import": {"Lead"},
     "leads qualify": {"Lead", "lead_programme"},
     "ads spend": {"AdSpendHistory"},
@@ -78,6 +82,7 @@ def undo(session: Session, number: int) -> Outcome:
     session.execute(sql.ANALYZE)
     _refuse_repetition(session, number)
     sealed.block(session, number, tables)
+    closed.block(session, number, tables)
     _reverse_all(session, number, tables)
     return _outcome(session, change_set)
 

@@ -1,0 +1,96 @@
+"""What an undo must not touch in months that are closed, and of what commissions rest on besides leads and spend.
+
+A closing goes back as a whole or not at all: a month that is open again, of which a balance has been paid elsewhere,
+would pay it twice. A reopening does not go back: the month has been calculated since; it is closed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from ibctl.admin.audit.sql import Table
+
+_TOGETHER = ("closed_month", "adjustment", "IbCommission", "commission_state")
+_READY = "r.state = 'ready'"
+_IMAGE = """JOIN ibctl.change_image c ON c."changeSetId" = :id AND c.step = r.first_step
+        AND c."tableName" = r.table_name AND c."rowId" = r.row_id"""
+_MONTH = "to_char(make_date({0}.year, {0}.month, 1), 'YYYY-MM')"
+# Closed by another change set than the one that is taken back.
+_CLOSED = """ibctl.closed_month m ON m.year = k.year AND m.month = k.month AND m."changeSetId" <> :id"""
+
+_COMMISSIONS = sa.text(
+    f"""
+    UPDATE pg_temp.undo_row r SET state = 'blocked', reason = 'closed', detail = jsonb_build_object('month', m.id)
+    FROM "IbCommission" k JOIN {_CLOSED}
+    WHERE {_READY} AND r.table_name IN ('IbCommission', 'commission_state') AND k.id = r.row_id
+    """
+)
+# Booked into a month that is closed, or a row that is being paid or paid: there it counts.
+_ADJUSTMENTS = sa.text(
+    f"""
+    UPDATE pg_temp.undo_row r SET state = 'blocked', reason = x.reason, detail = x.detail
+    FROM (
+      SELECT r.number, CASE WHEN p.id IS NULL THEN 'closed' ELSE 'counted' END AS reason,
+        jsonb_build_object('month', {_MONTH.format("k")}, 'ib', coalesce(u.email, k."userId"),
+          'status', p."paymentStatus") AS detail
+      FROM pg_temp.undo_row r {_IMAGE}
+      CROSS JOIN LATERAL jsonb_to_record(coalesce(c."before", c."after")) AS k ("userId" text, year int, month int)
+      LEFT JOIN "IbCommission" p ON p."userId" = k."userId" AND p.year = k.year AND p.month = k.month
+        AND p."paymentStatus" IN ('PROCESSING', 'PAID')
+      LEFT JOIN {_CLOSED} LEFT JOIN "User" u ON u.id = k."userId"
+      WHERE {_READY} AND r.table_name = 'adjustment' AND (p.id IS NOT NULL OR m.id IS NOT NULL)
+    ) x WHERE x.number = r.number
+    """
+)
+_MONTHS = sa.text(
+    f"""
+    UPDATE pg_temp.undo_row r SET state = 'blocked', reason = CASE WHEN r.operation = 'insert' THEN 'reopened'
+      ELSE 'month' END, detail = jsonb_build_object('month', r.row_id)
+    WHERE {_READY} AND r.table_name = 'closed_month' AND (r.operation = 'insert'
+      OR EXISTS (SELECT FROM ibctl.closed_month m WHERE m.id > r.row_id)
+      OR EXISTS (SELECT FROM "IbCommission" k JOIN ibctl.closed_month m USING (year, month)
+                 WHERE m.id = r.row_id AND k."paymentStatus" IN ('PROCESSING', 'PAID'))
+      OR EXISTS (SELECT FROM pg_temp.undo_row o WHERE o.table_name = 'adjustment' AND o.state = 'blocked'))
+    """
+)
+_REST = sa.text(
+    f"""
+    UPDATE pg_temp.undo_row r SET state = 'blocked', reason = 'month', detail = m.detail
+    FROM (SELECT detail FROM pg_temp.undo_row WHERE table_name = 'closed_month' AND state = 'blocked' LIMIT 1) m
+    WHERE {_READY} AND r.table_name = ANY(:tables)
+    """
+)
+_PLANS = sa.text(
+    f"""
+    UPDATE pg_temp.undo_row r SET state = 'blocked', reason = 'plan', detail = x.detail
+    FROM (
+      SELECT r.number,
+        jsonb_build_object('plan', p.name, 'version', p.version, 'month', min({_MONTH.format("k")})) AS detail
+      FROM pg_temp.undo_row r {_IMAGE}
+      CROSS JOIN LATERAL jsonb_to_record(coalesce(c."after", c."before")) AS p (name text, version int)
+      JOIN ibctl.commission_snapshot n ON n.plan->>'name' = p.name AND CAST(n.plan->>'version' AS int) = p.version
+      JOIN ibctl.commission_state s ON s."snapshotId" = n.id
+      JOIN "IbCommission" k ON k.id = s.id LEFT JOIN ibctl.closed_month m ON m.year = k.year AND m.month = k.month
+      WHERE {_READY} AND r.table_name = 'commission_plan'
+        AND (k."paymentStatus" IN ('PROCESSING', 'PAID') OR m.id IS NOT NULL)
+      GROUP BY r.number, p.name, p.version
+    ) x WHERE x.number = r.number
+    """
+)
+
+
+def block(session: Session, number: int, tables: Mapping[str, Table]) -> None:
+    """Mark the ready rows of change set `number` that a closed or paid month rests on as blocked."""
+    values = {"id": number, "tables": list(_TOGETHER)}
+    for names, statement in (
+        (("IbCommission", "commission_state"), _COMMISSIONS),
+        (("adjustment",), _ADJUSTMENTS),
+        (("closed_month",), _MONTHS),
+        (("closed_month",), _REST),
+        (("commission_plan",), _PLANS),
+    ):
+        if tables.keys() & set(names):
+            session.execute(statement, values)

@@ -1,0 +1,208 @@
+"""`ibctl commissions adjust|clawback|adjustments|hold|release|holds`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+from sqlmodel import Session
+
+from ibctl import clock, config, days, db, money, months, output
+from ibctl.commissions import adjustments
+from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption
+from ibctl.errors import UsageError
+from ibctl.leads import service as leads
+from ibctl.leads.arguments import LeadArgument
+from ibctl.models.platform import Role, User
+from ibctl.output import Column, Format, Listing
+from ibctl.users import service as users
+
+app = typer.Typer()
+
+COLUMNS = [
+    Column("id", brief=False), Column("email"), Column("month"), Column("kind"), Column("amount", "money"),
+    Column("currency", brief=False), Column("reason"), Column("code", brief=False), Column("lead", brief=False),
+    Column("source", brief=False), Column("actor", brief=False), Column("createdAt", "time", brief=False),
+]  # fmt: skip
+HOLD_COLUMNS = [
+    Column("id", brief=False), Column("email"), Column("month"), Column("totalPayout", "money"), Column("reason"),
+    Column("until", "date"), Column("overdue", "flag", brief=False), Column("actor"),
+    Column("createdAt", "time", brief=False), Column("releasedAt", "time", brief=False),
+    Column("releasedBy", brief=False), Column("releaseReason", brief=False),
+]  # fmt: skip
+
+# What is booked or held needs its reason: it is a line of the explanation.
+ReasonArgument = Annotated[str, typer.Option("--reason", help="Why; kept, and shown in the explanation.")]
+
+
+def _reason(text: str) -> str:
+    reason = " ".join(text.split())
+    if not reason or len(reason) > adjustments.LONGEST_REASON:
+        raise UsageError(f"--reason: say why, in at most {adjustments.LONGEST_REASON} characters")
+    return reason
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        amount = money.parse(text)
+    except ValueError as exc:
+        raise UsageError(str(exc)) from None
+    if not amount or amount != money.to_cents(amount):
+        raise UsageError(f"'{text}' is no sum to book: write whole cents and not 0, like 12.50 or -12.50")
+    return money.to_cents(amount)
+
+
+def _ib(session: Session, name: str) -> User:
+    return users.find(session, name, role=Role.IB)
+
+
+# -------------------------------------------------------------------------------------------------------------- booking
+
+
+# A negative amount is no option.
+@app.command(context_settings={"ignore_unknown_options": True})
+def adjust(
+    ib: IbArgument,
+    month: MonthArgument,
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Like 12.50, or -12.50 to take away.")],
+    reason: ReasonArgument = "",
+    lead: Annotated[str | None, typer.Option(help="The lead that it is about.", show_default=False)] = None,
+    dry_run: output.DryRunOption = False,
+    yes: output.YesOption = False,
+) -> None:
+    """Book a sum into an IB's month; it is a line of the explanation.
+
+    The month has to be open, and its row not in a payout.
+
+    Example: ibctl commissions adjust ib@x.y 2025-10 -12.50 --reason 'paid twice in May'
+    """
+    chosen, sum_, why = months.parse(month), _amount(amount), _reason(reason)
+    shown = money.show(sum_, config.settings().base_currency)
+    if not dry_run:
+        output.confirm(f"{shown} for {ib} in {chosen}", yes=yes)
+    with db.transaction(dry_run=dry_run, reason=why) as session:
+        about = leads.find(session, lead) if lead else None
+        adjustments.adjust(session, _ib(session, ib), chosen, sum_, reason=why, lead=about)
+    session.written.announce(f"booked {shown} for {ib} in {chosen}")
+
+
+@app.command()
+def clawback(
+    lead: LeadArgument,
+    code: Annotated[str, typer.Option("--code", help=f"Why: {', '.join(adjustments.CODES)}.")] = "other",
+    reason: ReasonArgument = "",
+    dry_run: output.DryRunOption = False,
+    yes: output.YesOption = False,
+) -> None:
+    """Take back what a lead earned, at the terms that it was earned at.
+
+    It counts no more. Where its month is closed or paid, the sum is booked
+    into the IB's next open month.
+
+    Example: ibctl commissions clawback lead@x.y --code refund --reason 'deposit charged back'
+    """
+    if code not in adjustments.CODES:
+        raise UsageError(f"--code: '{code}' is none of {', '.join(adjustments.CODES)}")
+    why = _reason(reason)
+    # What it will be is known only by doing it.
+    with db.transaction(dry_run=True, reason=why) as session:
+        found = adjustments.clawback(session, leads.find(session, lead), code=code, reason=why)
+    if not dry_run:
+        output.confirm(_clawback_in_words(found, lead), yes=yes)
+        with db.transaction(reason=why) as session:
+            found = adjustments.clawback(session, leads.find(session, lead), code=code, reason=why)
+    session.written.announce(_clawback_in_words(found, lead))
+
+
+def _clawback_in_words(found: adjustments.Clawback, lead: str) -> str:
+    if not found.amount:
+        return f"{lead} counts no more in {found.source} of {found.ib}, which is open"
+    shown = money.show(found.amount, config.settings().base_currency)
+    return f"{shown} for {found.ib} in {found.booked}: what {lead} earned in {found.source} by {found.plan}"
+
+
+@app.command("adjustments")
+def list_adjustments(
+    ib: IbOption = None,
+    month: MonthOption = None,
+    kind: Annotated[str | None, typer.Option(help="manual, clawback, true-up or carry.")] = None,
+    form: output.FormatOption = Format.table,
+    to_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """List what was booked: adjustments, clawbacks, true-ups, carried balances.
+
+    Example: ibctl commissions adjustments --month 2025-11 --kind carry
+    """
+    with db.reading() as session:
+        who = users.find(session, ib) if ib else None
+        rows = adjustments.listing(session, ib=who, month=months.parse(month) if month else None, kind=kind)
+    output.show(rows, COLUMNS, Listing(form, to_file, columns))
+    output.cut_note(len(rows), 0, len(rows), "adjustments")
+
+
+# ---------------------------------------------------------------------------------------------------------------- holds
+
+
+@app.command()
+def hold(
+    ib: IbArgument,
+    month: MonthArgument,
+    reason: ReasonArgument = "",
+    until: Annotated[str | None, typer.Option(help="A day to look at it again, like 2025-12-01.")] = None,
+    dry_run: output.DryRunOption = False,
+    _yes: output.YesOption = False,
+) -> None:
+    """Keep an IB's month from being paid out, until it is released.
+
+    Nothing releases it by itself; `holds` shows those whose day is over.
+
+    Example: ibctl commissions hold ib@x.y 2025-10 --reason 'five leads from one address'
+    """
+    why, day = _reason(reason), days.option("--until", until)
+    with db.transaction(dry_run=dry_run, reason=why) as session:
+        adjustments.hold(session, _ib(session, ib), months.parse(month), reason=why, until=day)
+    session.written.announce(f"{month} of {ib} is held")
+
+
+@app.command()
+def release(
+    ib: IbArgument,
+    month: MonthArgument,
+    reason: ReasonArgument = "",
+    dry_run: output.DryRunOption = False,
+    _yes: output.YesOption = False,
+) -> None:
+    """Let an IB's month be paid out again.
+
+    Example: ibctl commissions release ib@x.y 2025-10 --reason 'leads are different persons'
+    """
+    why = _reason(reason)
+    with db.transaction(dry_run=dry_run, reason=why) as session:
+        carried = adjustments.release(session, _ib(session, ib), months.parse(month), reason=why)
+    base = config.settings().base_currency
+    rest = f"; {money.show(carried, base)} carried on" if carried else ""
+    session.written.announce(f"{month} of {ib} is released{rest}")
+
+
+@app.command("holds")
+def list_holds(
+    month: MonthOption = None,
+    released: Annotated[bool, typer.Option("--all", help="Those that are over as well.")] = False,
+    form: output.FormatOption = Format.table,
+    to_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """List what is held, why and by whom.
+
+    Example: ibctl commissions holds --month 2025-10
+    """
+    chosen, today = months.parse(month) if month else None, clock.now().date()
+    with db.reading() as session:
+        rows = adjustments.holds(session, month=chosen, released=released, today=today)
+    output.show(rows, HOLD_COLUMNS, Listing(form, to_file, columns))
+    output.cut_note(len(rows), 0, len(rows), "holds")
+    overdue = sum(bool(row["overdue"]) for row in rows if row["releasedAt"] is None)
+    if overdue:
+        output.warn(f"{overdue:,} of them were to be looked at by now")

@@ -1,0 +1,259 @@
+"""What is booked into a month beside what it earned, and what keeps it from being paid: adjustments, clawbacks, holds.
+
+Nothing is booked into a month that is closed, or into the row of an IB that is being paid or paid: what was paid stays
+as it is, and what is wrong with it is booked into a month that is open still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from ibctl import clock, config, db, ids, money, months
+from ibctl.commissions import carrying, rules, seals, service, snapshots
+from ibctl.commissions.snapshots import Snapshot
+from ibctl.errors import NotFoundError, RequestError
+from ibctl.leads import service as leads
+from ibctl.models.commissions import Adjustment, CommissionHold
+from ibctl.models.platform import IbCommission, Lead, User
+from ibctl.months import Month
+
+CODES = ("fraud", "refund", "chargeback", "duplicate", "terms", "error", "other")
+LONGEST_REASON = 500
+
+
+def adjust(
+    session: db.Transaction, ib: User, month: Month, amount: Decimal, *, reason: str, lead: Lead | None = None
+) -> Adjustment:
+    """Book a sum into an IB's open month, and calculate that again if it is over.
+
+    Raises RequestError when the month is closed, or its row is being paid or paid.
+    """
+    db.lock(session, seals.LOCK)
+    _require_bookable(session, ib, month)
+    booked = _book(session, ib.id, month, kind="manual", amount=amount, reason=reason, lead_id=lead and lead.id)
+    _calculate(session, ib, month)
+    return booked
+
+
+def _require_bookable(session: Session, ib: User, month: Month) -> None:
+    seals.require_open(session, month)
+    row = stored(session, ib, month)
+    if row is not None and row.payment_status in rules.SEALED:
+        raise RequestError(
+            f"the commission of {ib.email} for {month} is {row.payment_status} and stays as it is: book into a later "
+            "month"
+        )
+
+
+def stored(session: Session, ib: User, month: Month) -> IbCommission | None:
+    """Return the commission of an IB and month, or None."""
+    return session.exec(
+        select(IbCommission).where(
+            IbCommission.user_id == ib.id, IbCommission.year == month.year, IbCommission.month == month.month
+        )
+    ).first()
+
+
+def _book(session: Session, user_id: str, month: Month, **values: Any) -> Adjustment:
+    settings = config.settings()
+    booked = Adjustment(
+        id=ids.cuid(), user_id=user_id, year=month.year, month=month.month, currency=settings.base_currency,
+        actor=settings.actor, **values,
+    )  # fmt: skip
+    session.add(booked)
+    session.flush()
+    return booked
+
+
+def _calculate(session: db.Transaction, ib: User, month: Month) -> None:
+    """Bring an IB's row up to date. A month under way is left to the next run: its rates may not be there yet."""
+    if month < months.current(config.settings().timezone):
+        service.run(session, month, ib=ib.id)
+        session.expire_all()
+
+
+_LISTING = sa.text(
+    """
+    SELECT a.id, u.email, to_char(make_date(a.year, a.month, 1), 'YYYY-MM') AS month, a.kind, a.amount, a.currency,
+      a.reason, a.code, coalesce(l.email, l.phone, a."leadId") AS lead,
+      to_char(make_date(a."sourceYear", a."sourceMonth", 1), 'YYYY-MM') AS source, a.actor, a."createdAt"
+    FROM ibctl.adjustment a JOIN "User" u ON u.id = a."userId" LEFT JOIN "Lead" l ON l.id = a."leadId"
+    WHERE (CAST(:ib AS text) IS NULL OR a."userId" = :ib) AND (CAST(:kind AS text) IS NULL OR a.kind = :kind)
+      AND (CAST(:year AS int) IS NULL OR a.year = :year AND a.month = :month)
+    ORDER BY a."createdAt" DESC, a.id DESC
+    """
+)
+
+
+def listing(session: Session, *, ib: User | None, month: Month | None, kind: str | None) -> list[dict[str, Any]]:
+    """Return what was booked as rows, the newest first."""
+    values = {
+        "ib": ib.id if ib else None, "kind": kind, "year": month.year if month else None,
+        "month": month.month if month else None,
+    }  # fmt: skip
+    return [dict(row) for row in session.execute(_LISTING, values).mappings()]
+
+
+# ------------------------------------------------------------------------------------------------------------- clawback
+
+
+@dataclass(frozen=True)
+class Clawback:
+    """What a clawback booked, and where the lead had earned: `source` is that month, `booked` the one it goes into."""
+
+    ib: str
+    source: Month
+    booked: Month
+    amount: Decimal
+    plan: str
+
+
+def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> Clawback:
+    """Let a lead that earned count no more, and take back what it earned, at the terms that it earned it at.
+
+    Where its month is open still, that simply does without the lead. Raises RequestError when the lead earned in no
+    month that ibctl calculated, or was taken back already.
+    """
+    db.lock(session, seals.LOCK)
+    _require_first(session, lead)
+    row, snapshot = _earned(session, lead)
+    source = Month(row["year"], row["month"])
+    ib = session.get_one(User, row["userId"])
+    closed = seals.closed(session, source) is not None
+    if not closed and row["paymentStatus"] == "PROCESSING":
+        raise RequestError(
+            f"{source} of {ib.email} is in a payout under way: reconcile or cancel that first, so that it is known "
+            "whether the lead was paid for"
+        )
+    is_open = not closed and row["paymentStatus"] in rules.OPEN
+    amount = rules.ZERO if is_open else -value_of(snapshot, lead.id)
+    target = source if is_open else carrying.open_month(session, ib.id, source.next)
+    _book(
+        session, ib.id, target, kind="clawback", amount=amount, reason=reason, code=code, lead_id=lead.id,
+        source_year=source.year, source_month=source.month,
+        terms={"plan": snapshot.terms.name, "version": snapshot.terms.version},
+    )  # fmt: skip
+    _calculate(session, ib, target)
+    return Clawback(ib.email, source, target, amount, snapshot.terms.label)
+
+
+def _require_first(session: Session, lead: Lead) -> None:
+    same = (Adjustment.kind == "clawback", Adjustment.lead_id == lead.id)
+    before = session.exec(select(Adjustment).where(*same)).first()
+    if before is not None:
+        raise RequestError(
+            f"lead {leads.called(lead)} was taken back on {before.created_at:%Y-%m-%d} by {before.actor} "
+            f"({before.code}: {before.reason})"
+        )
+
+
+# The owners of now, before a transfer, and before any recorded write: a lead earned for one of them.
+_EARNED = sa.text(
+    """
+    SELECT n.*, c."paymentStatus" FROM "IbCommission" c
+    JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+    WHERE c."userId" IN (
+      SELECT "userId" FROM "Lead" WHERE id = :lead
+      UNION SELECT "fromUserId" FROM ibctl.lead_transfer WHERE "leadId" = :lead
+      UNION SELECT "before"->>'userId' FROM ibctl.change_image WHERE "rowId" = :lead AND "tableName" = 'Lead')
+      AND n."leadQualified"[array_position(n."leadIds", CAST(:lead AS text))] IS NOT NULL
+    ORDER BY c.year, c.month LIMIT 1
+    """
+)
+
+
+def _earned(session: Session, lead: Lead) -> tuple[sa.RowMapping, Snapshot]:
+    row = session.execute(_EARNED, {"lead": lead.id}).mappings().first()
+    if row is None:
+        raise RequestError(
+            f"lead {leads.called(lead)} has earned in no month that ibctl calculated: there is nothing to take back"
+        )
+    return row, snapshots.snapshot(row)
+
+
+def value_of(snapshot: Snapshot, lead_id: str) -> Decimal:
+    """Return what a lead earned in a month, as its derivation shows it, to the cent."""
+    lines = rules.flat(rules.payout(snapshot.terms, snapshot.inputs))
+    return money.to_cents(sum((line.value for line in lines if line.part == "lead" and line.id == lead_id), Decimal(0)))
+
+
+# ---------------------------------------------------------------------------------------------------------------- holds
+
+
+def hold(session: Session, ib: User, month: Month, *, reason: str, until: date | None = None) -> CommissionHold:
+    """Keep an IB's month from being paid out, until it is released.
+
+    Raises RequestError when it is held already, being paid or paid.
+    """
+    db.lock(session, seals.LOCK)
+    before, row = in_force(session, ib, month), stored(session, ib, month)
+    if before is not None:
+        raise RequestError(f"{month} of {ib.email} is held already, by {before.actor}: {before.reason}")
+    if row is not None and row.payment_status in rules.SEALED:
+        raise RequestError(f"{month} of {ib.email} is {row.payment_status}: it can no longer be held")
+    if row is not None:
+        row.payment_status = "HELD"
+        row.updated_at = clock.now()
+    held = CommissionHold(
+        user_id=ib.id, year=month.year, month=month.month, reason=reason, until=until, actor=config.settings().actor
+    )
+    session.add(held)
+    return held
+
+
+def release(session: Session, ib: User, month: Month, *, reason: str) -> Decimal:
+    """Let an IB's month be paid out again; return what was carried on, where a closed month came to no payment.
+
+    Raises NotFoundError when it is not held.
+    """
+    db.lock(session, seals.LOCK)
+    held, row = in_force(session, ib, month), stored(session, ib, month)
+    if held is None and (row is None or row.payment_status != "HELD"):
+        raise NotFoundError(f"{month} of {ib.email} is not held")
+    if held is not None:
+        held.released_at, held.released_by, held.release_reason = clock.now(), config.settings().actor, reason
+    if row is None or row.payment_status != "HELD":
+        return rules.ZERO
+    row.payment_status = "PENDING"
+    row.updated_at = clock.now()
+    session.flush()
+    # Closing left it alone while it was held.
+    return carrying.carry(session, month, ids_=[row.id]) if seals.closed(session, month) else rules.ZERO
+
+
+def in_force(session: Session, ib: User, month: Month) -> CommissionHold | None:
+    """Return the hold of an IB's month that is in force, or None."""
+    return session.exec(
+        select(CommissionHold).where(
+            CommissionHold.user_id == ib.id, CommissionHold.year == month.year, CommissionHold.month == month.month,
+            col(CommissionHold.released_at).is_(None),
+        )
+    ).first()  # fmt: skip
+
+
+_HOLDS = sa.text(
+    """
+    SELECT h.id, u.email, to_char(make_date(h.year, h.month, 1), 'YYYY-MM') AS month,
+      c."totalPayout"::numeric AS "totalPayout", h.reason, h.until, h.until < CAST(:today AS date) AS overdue, h.actor,
+      h."createdAt", h."releasedAt", h."releasedBy", h."releaseReason"
+    FROM ibctl.commission_hold h JOIN "User" u ON u.id = h."userId"
+    LEFT JOIN "IbCommission" c ON c."userId" = h."userId" AND c.year = h.year AND c.month = h.month
+    WHERE (:all OR h."releasedAt" IS NULL) AND (CAST(:year AS int) IS NULL OR h.year = :year AND h.month = :month)
+    ORDER BY h."createdAt" DESC, h.id DESC
+    """
+)
+
+
+def holds(session: Session, *, month: Month | None, released: bool, today: date) -> Sequence[dict[str, Any]]:
+    """Return the holds in force, with `released` those that are over too, as rows, the newest first."""
+    values = {
+        "all": released, "today": today, "year": month.year if month else None, "month": month.month if month else None,
+    }  # fmt: skip
+    return [dict(row) for row in session.execute(_HOLDS, values).mappings()]

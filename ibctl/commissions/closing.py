@@ -1,0 +1,253 @@
+"""Closes months and opens them again. A closed month's figures are final, and what it does not pay is carried on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from ibctl import clock, config, db, months
+from ibctl.commissions import carrying, rules, seals, service, snapshots
+from ibctl.errors import NotFoundError, RequestError
+from ibctl.models.commissions import ClosedMonth
+from ibctl.months import Month
+
+# Hours after which what is known of an MT5 account is old.
+STALE_HOURS = 48
+
+
+@dataclass(frozen=True)
+class Report:
+    """How sure a month is before it is closed; money in the base currency.
+
+    `certain` is what can be paid out whatever becomes of the provisional spend days and of the leads whose MT5 accounts
+    have not been read of late; `total` is the payout as calculated, held rows included.
+    """
+
+    month: Month
+    ibs: int
+    total: Decimal
+    certain: Decimal
+    held: int
+    held_sum: Decimal
+    settled: int
+    carried: Decimal
+    written_off: Decimal
+    days: int
+    provisional_days: int
+    expired_tokens: int
+    stale_accounts: int
+    digest: str
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """The totals as a closed month keeps them."""
+        return {
+            "ibs": self.ibs, "totalPayout": str(self.total), "certain": str(self.certain), "held": self.held,
+            "heldSum": str(self.held_sum), "settled": self.settled, "carriedOut": str(self.carried),
+            "writtenOff": str(self.written_off), "spendDays": self.days, "provisionalDays": self.provisional_days,
+            "expiredTokens": self.expired_tokens, "staleAccounts": self.stale_accounts,
+        }  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------------------- close
+
+
+def prepare(session: db.Transaction, month: Month) -> Report:
+    """Bring a month up to date, and say how sure it is.
+
+    Raises RequestError when it is not over, closed already, or an earlier or later month stands in the way.
+    """
+    db.lock(session, seals.LOCK)
+    _require_closable(session, month)
+    service.run(session, month)
+    return _report(session, month)
+
+
+def close(session: db.Transaction, month: Month, *, digest: str, reason: str | None) -> tuple[Report, Decimal]:
+    """Close a month as `prepare` showed it, `digest` being that report's; return the report and what was carried on.
+
+    Raises RequestError when the month has changed since.
+    """
+    report = prepare(session, month)
+    if report.digest != digest:
+        raise RequestError(f"{month} has changed since it was shown: look at it again; nothing was closed")
+    carried = carrying.carry(session, month)
+    session.add(
+        ClosedMonth(
+            id=str(month), year=month.year, month=month.month, closed_by=config.settings().actor, reason=reason,
+            totals=report.as_json, digest=report.digest, change_set_id=session.change_set_id, closed_at=clock.now(),
+        )
+    )  # fmt: skip
+    session.flush()
+    return report, carried
+
+
+_OPEN_BEFORE = sa.text(
+    """
+    SELECT to_char(make_date(c.year, c.month, 1), 'YYYY-MM') FROM "IbCommission" c
+    WHERE (c.year, c.month) < (:year, :month) AND c."paymentStatus" IN ('PENDING', 'HELD')
+      AND NOT EXISTS (SELECT FROM ibctl.closed_month k WHERE k.year = c.year AND k.month = c.month)
+    ORDER BY 1 LIMIT 1
+    """
+)
+
+
+def _require_closable(session: Session, month: Month) -> None:
+    zone = config.settings().timezone
+    if month >= months.current(zone):
+        raise RequestError(f"{month} is not over yet in {zone.key}: it can be closed from {month.next.first_day} on")
+    found = seals.closed(session, month)
+    if found is not None:
+        raise RequestError(f"{month} was closed on {found.closed_at:%Y-%m-%d} by {found.closed_by} already")
+    last = seals.last_closed(session)
+    if last is not None and month < last:
+        raise RequestError(f"{last} is closed: months are closed in their order, because of what is carried on")
+    before = session.execute(_OPEN_BEFORE, {"year": month.year, "month": month.month}).scalar()
+    if before is not None:
+        raise RequestError(f"close {before} first: what it does not pay is carried on into later months")
+
+
+_DOUBTS = sa.text(
+    """
+    SELECT n.*, c."paymentStatus",
+      ARRAY(SELECT h.id FROM unnest(n."dayIds") d (id) JOIN "AdSpendHistory" h ON h.id = d.id
+        LEFT JOIN ibctl.ad_account_state s ON s.id = h."adAccountId"
+        WHERE (h.date BETWEEN s."firstDay" AND s."finalThrough") IS NOT TRUE) AS provisional,
+      ARRAY(SELECT DISTINCT i."leadId" FROM unnest(n."leadIds") l (id)
+        JOIN "InvestorCredential" i ON i."leadId" = l.id
+        WHERE (i."lastScrapedAt" > :fresh) IS NOT TRUE) AS stale
+    FROM "IbCommission" c
+    JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+    WHERE c.year = :year AND c.month = :month
+    """
+)
+_DIGEST = sa.text(
+    """
+    SELECT encode(sha256(convert_to(
+      coalesce(string_agg(n.digest, '' ORDER BY n."userId" COLLATE "C"), ''), 'UTF8')), 'hex')
+    FROM "IbCommission" c
+    JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+    WHERE c.year = :year AND c.month = :month
+    """
+)
+_TOKENS = sa.text(
+    """
+    SELECT count(*) FROM "FacebookAdAccount" a WHERE a."tokenExpiresAt" < :now AND EXISTS (
+      SELECT FROM "AdSpendHistory" h WHERE h."adAccountId" = a.id AND h.date >= :first AND h.date < :next)
+    """
+)
+
+
+def _report(session: Session, month: Month) -> Report:
+    now = clock.now()
+    values = {
+        "year": month.year, "month": month.month, "now": now, "first": month.first_day, "next": month.next.first_day,
+        "fresh": now - timedelta(hours=STALE_HOURS),
+    }  # fmt: skip
+    sums = _Sums()
+    # A nested loop by primary keys: the month's own plan for sets would read all of the two tables for each row.
+    session.execute(sa.text("SELECT set_config('enable_nestloop', 'on', true)"))
+    with session.execute(_DOUBTS, values, execution_options={"stream_results": True, "yield_per": 500}) as found:
+        for row in found.mappings():
+            sums.add(row)
+    return Report(
+        month=month, digest=session.execute(_DIGEST, values).scalar_one(),
+        expired_tokens=session.execute(_TOKENS, values).scalar_one(), **vars(sums),
+    )  # fmt: skip
+
+
+class _Sums:
+    """Adds up a month row by row."""
+
+    def __init__(self) -> None:
+        self.ibs = self.held = self.settled = self.days = self.provisional_days = self.stale_accounts = 0
+        self.total = self.certain = self.held_sum = self.carried = self.written_off = rules.ZERO
+
+    def add(self, row: sa.RowMapping) -> None:
+        """Count one row."""
+        figures, status = {name: Decimal(value) for name, value in row["figures"].items()}, row["paymentStatus"]
+        paid = figures["totalPayout"]
+        self.ibs += 1
+        self.days += len(row["dayIds"])
+        self.provisional_days += len(row["provisional"])
+        self.stale_accounts += len(row["stale"])
+        if status in rules.SEALED:
+            self.settled += 1
+            return
+        self.total += paid
+        if status == "HELD":
+            self.held, self.held_sum = self.held + 1, self.held_sum + paid
+            return
+        self.carried += figures["carriedOut"]
+        self.written_off += figures["writtenOff"]
+        self.certain += min(paid, _without_doubts(row))
+
+
+def _without_doubts(row: sa.RowMapping) -> Decimal:
+    """Return what an IB would be paid without the spend days and leads that may still change."""
+    snapshot = snapshots.snapshot(row)
+    if not row["provisional"] and not row["stale"]:
+        return snapshot.figures["totalPayout"]
+    inputs = rules.without(snapshot.inputs, days=set(row["provisional"]), leads=set(row["stale"]))
+    return Decimal(rules.figures(snapshot.terms, inputs)["totalPayout"])
+
+
+# --------------------------------------------------------------------------------------------------------------- reopen
+
+_SETTLED = sa.text(
+    """
+    SELECT u.email, to_char(make_date(c.year, c.month, 1), 'YYYY-MM') AS month, c."paymentStatus" AS status
+    FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
+    WHERE c."paymentStatus" IN ('PROCESSING', 'PAID') AND (c.year = :year AND c.month = :month OR EXISTS (
+      SELECT FROM ibctl.adjustment a WHERE a."userId" = c."userId" AND a.year = c.year AND a.month = c.month
+        AND a."sourceYear" = :year AND a."sourceMonth" = :month))
+    ORDER BY 1 LIMIT 1
+    """
+)
+# What the month itself calculates again once it is open.
+_UNBOOK = sa.text(
+    """
+    DELETE FROM ibctl.adjustment WHERE "sourceYear" = :year AND "sourceMonth" = :month AND kind IN ('carry', 'true-up')
+    """
+)
+# A lead that was taken back is simply not counted in an open month.
+_RETURN = sa.text(
+    """
+    UPDATE ibctl.adjustment SET amount = 0, year = "sourceYear", month = "sourceMonth"
+    WHERE "sourceYear" = :year AND "sourceMonth" = :month AND kind = 'clawback' AND amount <> 0
+    """
+)
+
+
+def reopen(session: db.Transaction, month: Month) -> int:
+    """Open a closed month again, and take back what closing it booked; return how many adjustments that were.
+
+    Raises RequestError when a later month is closed, or anything of it is being paid or paid.
+    """
+    db.lock(session, seals.LOCK)
+    found = seals.closed(session, month)
+    if found is None:
+        raise NotFoundError(f"{month} is not closed")
+    last = seals.last_closed(session)
+    if last is not None and last != month:
+        raise RequestError(f"{last} is closed too: reopen that first")
+    values = {"year": month.year, "month": month.month}
+    settled = session.execute(_SETTLED, values).mappings().first()
+    if settled is not None:
+        raise RequestError(_cannot_reopen(month, settled))
+    undone = service.execute(session, _UNBOOK, values) + service.execute(session, _RETURN, values)
+    session.delete(found)
+    session.flush()
+    return undone
+
+
+def _cannot_reopen(month: Month, settled: sa.RowMapping) -> str:
+    return (
+        f"{month} cannot be opened again: the commission of {settled['email']} for {settled['month']} is "
+        f"{settled['status']}. `ibctl commissions true-up {month}` books what is different today"
+    )

@@ -1,0 +1,213 @@
+"""What closed and paid months would be today, why, and booking the difference into an open month.
+
+Drift is what a month *earns*: commission and bonus, at the terms that it was calculated by. What was booked about the
+month already, clawbacks and earlier true-ups, is taken off: `difference` is what nobody has booked yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from ibctl import clock, config, db, ids
+from ibctl.commissions import carrying, draft_sql, moved, rules, seals, service, snapshots, sql
+from ibctl.commissions.moved import Moved
+from ibctl.commissions.snapshots import Snapshot
+from ibctl.errors import RequestError
+from ibctl.months import Month
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What an IB's month earned when it was calculated last, and earns by the data of today; in the base currency.
+
+    `booked` was booked about the month since; `difference` is `now` less `then` and `booked`.
+    """
+
+    user_id: str
+    email: str
+    month: Month
+    # PENDING, HELD, PROCESSING, PAID; None where the IB has no row.
+    status: str | None
+    then: Decimal
+    now: Decimal
+    booked: Decimal
+    moved: Sequence[Moved]
+    # The change sets that wrote the inputs that moved, the newest first.
+    causes: Sequence[str]
+
+    @property
+    def difference(self) -> Decimal:
+        """What a true-up books."""
+        return self.now - self.then - self.booked
+
+
+# A row calculated by ibctl of a month that is closed, or that is being paid or paid. In a closed month an IB without a
+# row earned nothing.
+_DRIFT = sa.text(
+    f"""
+    WITH draft AS MATERIALIZED ({draft_sql.draft(draft_sql.AS_STORED)}), made AS MATERIALIZED (
+      SELECT c."userId", c."paymentStatus" AS status, n.id AS snapshot, n.digest,
+        CAST(n.figures->>'balance' AS numeric) - CAST(n.figures->>'adjustments' AS numeric)
+          - CAST(n.figures->>'carriedIn' AS numeric) AS earned
+      FROM "IbCommission" c
+      LEFT JOIN (ibctl.commission_state s JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId") ON s.id = c.id
+      WHERE c.year = :year AND c.month = :month
+    ), settled AS (
+      SELECT "userId", sum(amount) AS booked FROM ibctl.adjustment
+      WHERE "sourceYear" = :year AND "sourceMonth" = :month AND kind IN ('true-up', 'clawback') GROUP BY 1
+    )
+    SELECT u.id AS "userId", u.email, m.status, m.snapshot, coalesce(m.earned, 0.00) AS "then",
+      coalesce(d.balance - d.adjustments - d."carriedIn", 0.00) AS "now", coalesce(s.booked, 0.00) AS booked,
+      d.digest IS DISTINCT FROM m.digest AS other, d.bad_leads + d.bad_days + d.unrated AS unsound
+    FROM draft d FULL JOIN made m USING ("userId") LEFT JOIN settled s USING ("userId") JOIN "User" u ON u.id = "userId"
+    WHERE (:closed OR m.status IN ('PROCESSING', 'PAID')) AND (m.status IS NULL OR m.snapshot IS NOT NULL)
+      AND (CAST(:ib AS text) IS NULL OR u.id = :ib)
+    """
+)
+_FINAL = sa.text(
+    """
+    SELECT DISTINCT year, month FROM (
+      SELECT year, month FROM ibctl.closed_month
+      UNION SELECT c.year, c.month FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
+      WHERE c."paymentStatus" IN ('PROCESSING', 'PAID')) m
+    ORDER BY year DESC, month DESC
+    """
+)
+_NOW = draft_sql.statement(draft_sql.AS_STORED)
+
+
+def final_months(session: Session) -> list[Month]:
+    """Return the months that are closed, or have rows that are being paid or paid, the newest first."""
+    return [Month(*row) for row in session.execute(_FINAL)]
+
+
+def drift(session: Session, month: Month, *, ib: str | None = None) -> list[Drift]:
+    """Return the IBs whose month earns something else today and of whom that is not booked yet, by email.
+
+    Raises RequestError where an input of today is no amount or has no rate.
+    """
+    values = {**service.draft_parameters(month, ib=ib), "closed": seals.closed(session, month) is not None}
+    session.execute(sql.PLAN_FOR_SETS)
+    rows = [row for row in session.execute(_DRIFT, values).mappings() if row["now"] - row["then"] != row["booked"]]
+    unsound = [row["email"] for row in rows if row["unsound"]]
+    if unsound:
+        raise RequestError(
+            f"{month} of {', '.join(unsound[:5])} cannot be derived from the data of today: an amount or an exchange "
+            f"rate is missing; `ibctl commissions rates import` brings rates"
+        )
+    return [_drift(session, month, row) for row in sorted(rows, key=lambda row: row["email"])]
+
+
+def _drift(session: Session, month: Month, row: sa.RowMapping) -> Drift:
+    found = changes(session, month, row["userId"], row["snapshot"])
+    return Drift(
+        row["userId"], row["email"], month, row["status"], row["then"], row["now"], row["booked"], found,
+        causes(session, found),
+    )  # fmt: skip
+
+
+def changes(
+    session: Session, month: Month, user_id: str, snapshot_id: str | None, *, adjustments: bool = False
+) -> list[Moved]:
+    """Return the inputs of an IB's month that are others today than in a snapshot; without `adjustments` but those."""
+    then = snapshots.by_id(session, snapshot_id) if snapshot_id else None
+    now = _today(session, month, user_id)
+    found = moved.moved(*(one.inputs if one else rules.Inputs() for one in (then, now)))
+    return found if adjustments else [one for one in found if one.what != "adjustment"]
+
+
+def _today(session: Session, month: Month, user_id: str) -> Snapshot | None:
+    row = session.execute(_NOW, service.draft_parameters(month, ib=user_id)).mappings().first()
+    return snapshots.snapshot(row) if row else None
+
+
+_CAUSES = sa.text(
+    """
+    SELECT s.id, s.actor, s.command, count(*) AS rows FROM (
+      SELECT DISTINCT ON (i.id) i.id, c."changeSetId" FROM unnest(CAST(:ids AS text[])) i (id)
+      LEFT JOIN ibctl.change c ON c."rowId" = i.id
+        AND c."tableName" IN ('Lead', 'AdSpendHistory', 'exchange_rate', 'adjustment')
+      ORDER BY i.id, c."changeSetId" DESC NULLS LAST
+    ) x LEFT JOIN ibctl.change_set s ON s.id = x."changeSetId" GROUP BY 1, 2, 3 ORDER BY 1 DESC NULLS LAST
+    """
+)
+
+
+def causes(session: Session, found: Sequence[Moved]) -> list[str]:
+    """Name the change sets that wrote these inputs last, the newest first; what ibctl did not write is named too."""
+    if not found:
+        return []
+    rows = session.execute(_CAUSES, {"ids": [one.id for one in found]})
+    return [
+        f"change set {row.id} ({row.actor}: {row.command.partition(' --')[0]})" if row.id else "written outside ibctl"
+        for row in rows
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------------- true-up
+
+_TARGETS = sa.text(f"""SELECT "userId", number FROM ({carrying.TARGET}) t WHERE "userId" = ANY(:users)""")
+_BOOK = sa.text(
+    """
+    INSERT INTO ibctl.adjustment (id, "userId", year, month, kind, amount, currency, reason, "sourceYear",
+      "sourceMonth", terms, actor, "createdAt")
+    SELECT id, "userId", number / 12, number % 12 + 1, 'true-up', amount, :currency, reason, :year, :month,
+      (SELECT jsonb_build_object('plan', n.plan->'name', 'version', n.plan->'version') FROM "IbCommission" c
+        JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+        WHERE c."userId" = b."userId" AND c.year = :year AND c.month = :month), :actor, :now
+    FROM unnest(CAST(:ids AS text[]), CAST(:users AS text[]), CAST(:numbers AS int[]), CAST(:amounts AS numeric[]),
+      CAST(:reasons AS text[])) AS b (id, "userId", number, amount, reason)
+    """
+)
+
+
+@dataclass(frozen=True)
+class TrueUp:
+    """A difference that was booked: `drift` says of which month, `booked` into which."""
+
+    drift: Drift
+    booked: Month
+
+
+def true_up(session: db.Transaction, month: Month) -> list[TrueUp]:
+    """Book what a closed or paid month would be different today into an open month of each IB.
+
+    Booked twice it is not: what has been booked is no difference any more. Rows in a payout under way wait for its end,
+    for a cancelled one is simply calculated again.
+    """
+    db.lock(session, seals.LOCK)
+    is_closed = seals.closed(session, month) is not None
+    found = [one for one in drift(session, month) if is_closed or one.status == "PAID"]
+    targets = _targets(session, month, [one.user_id for one in found])
+    booked = [TrueUp(one, targets[one.user_id]) for one in found]
+    session.execute(_BOOK, _bookings(month, booked))
+    return booked
+
+
+def _targets(session: Session, month: Month, users: Sequence[str]) -> dict[str, Month]:
+    start = carrying.number(carrying.first_open(session, month.next))
+    rows = session.execute(_TARGETS, {"start": start, "users": list(users)})
+    return {row.userId: Month(row.number // 12, row.number % 12 + 1) for row in rows}
+
+
+def _bookings(month: Month, booked: Sequence[TrueUp]) -> dict[str, Any]:
+    settings = config.settings()
+    return {
+        "year": month.year, "month": month.month, "currency": settings.base_currency, "actor": settings.actor,
+        "now": clock.now(), "ids": list(ids.cuids(len(booked))), "users": [one.drift.user_id for one in booked],
+        "numbers": [carrying.number(one.booked) for one in booked],
+        "amounts": [one.drift.difference for one in booked], "reasons": list(_reasons(month, booked)),
+    }  # fmt: skip
+
+
+def _reasons(month: Month, booked: Sequence[TrueUp]) -> Iterator[str]:
+    for one in booked:
+        yield f"{month} earns {one.drift.now:,} instead of {one.drift.then:,}: " + (
+            "; ".join(part.in_words for part in one.drift.moved[:3]) or "its inputs were corrected"
+        )

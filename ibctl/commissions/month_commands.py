@@ -1,0 +1,219 @@
+"""`ibctl commissions close|drift|true-up|reopen|months`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ibctl import config, db, errors, money, months, output
+from ibctl.commissions import closing, drifting, seals
+from ibctl.commissions.arguments import IbOption, MonthArgument, suggest_months
+from ibctl.commissions.closing import Report
+from ibctl.commissions.drifting import Drift
+from ibctl.errors import UsageError
+from ibctl.output import Column, Format, Listing
+from ibctl.users import service as users
+
+app = typer.Typer()
+
+MONTH_COLUMNS = [
+    Column("id"), Column("closedAt", "time"), Column("closedBy"), Column("reason"), Column("totals", brief=False),
+    Column("digest", brief=False),
+]  # fmt: skip
+REPORT_COLUMNS = [Column("of"), Column("count", "number"), Column("sum", "money"), Column("remark")]
+DRIFT_COLUMNS = [
+    Column("month"), Column("email"), Column("status"), Column("then", "money"), Column("now", "money"),
+    Column("booked", "money"), Column("difference", "money"), Column("inputs", "number", brief=False),
+    Column("moved", brief=False), Column("causes", brief=False),
+]  # fmt: skip
+SHOWN = 3
+
+OneOrAll = Annotated[
+    str | None, typer.Argument(metavar="MONTH", help="Default: all of them.", autocompletion=suggest_months)
+]
+
+
+@app.command()
+def close(
+    month: MonthArgument,
+    form: output.SummaryFormatOption = "table",
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    yes: output.YesOption = False,
+) -> None:
+    """Close a month: its figures are final, and what it does not pay is carried on.
+
+    Calculates it once more, and shows first how sure it is: provisional spend
+    days, expired tokens, MT5 accounts not read of late, what is held.
+
+    Example: ibctl commissions close 2025-10 --reason 'broker statement agrees'
+    """
+    chosen = months.parse(month)
+    with db.transaction(dry_run=True, reason=reason) as session:
+        report = closing.prepare(session, chosen)
+    output.show(_report_rows(report), REPORT_COLUMNS, Listing(Format(form)))
+    if dry_run:
+        session.written.announce(f"{chosen} can be closed: {_effect(report)}")
+        return
+    output.confirm(f"close {chosen}: {_effect(report)}", yes=yes)
+    with db.transaction(reason=reason) as session:
+        report, _ = closing.close(session, chosen, digest=report.digest, reason=reason)
+    session.written.announce(f"{chosen} is closed: {_effect(report)}")
+
+
+def _effect(report: Report) -> str:
+    base = config.settings().base_currency
+    return f"{report.ibs:,} IBs, {money.show(report.total, base)}, {money.show(report.carried, base)} carried on"
+
+
+def _report_rows(report: Report) -> list[dict[str, Any]]:
+    final = report.days - report.provisional_days
+    share = f"{final * 100 / report.days:.1f} % final" if report.days else "none"
+    rows: list[tuple[str, int | None, Any, str]] = [
+        ("commissions", report.ibs, report.total, "the worst case: all that was calculated"),
+        ("certain to be paid", None, report.certain, "without held rows and what may change still"),
+        ("held", report.held, report.held_sum, ""),
+        ("being paid or paid", report.settled, None, "stay as they are"),
+        ("carried on", None, report.carried, "below the minimum, or negative"),
+        ("written off", None, report.written_off, "negative, where the plan says reset"),
+        ("provisional spend days", report.provisional_days, None, f"of {report.days:,}; {share}"),
+        ("expired Facebook tokens", report.expired_tokens, None, "of accounts that spent in the month"),
+        ("leads with old MT5 data", report.stale_accounts, None, f"not read for {closing.STALE_HOURS} hours"),
+    ]
+    return [dict(zip(("of", "count", "sum", "remark"), row, strict=True)) for row in rows]
+
+
+@app.command()
+def reopen(
+    month: MonthArgument,
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    yes: output.YesOption = False,
+) -> None:
+    """Open a closed month again, while nothing of it is paid.
+
+    Takes back what closing it carried on, and the true-ups about it.
+
+    Example: ibctl commissions reopen 2025-10 --reason 'spend of 30 October was missing'
+    """
+    if not (reason and reason.strip()):
+        raise UsageError("--reason is missing: why is the month opened again?")
+    chosen = months.parse(month)
+    if not dry_run:
+        output.confirm(f"open {chosen} again, and take back what closing it booked", yes=yes)
+    with db.transaction(dry_run=dry_run, reason=reason) as session:
+        undone = closing.reopen(session, chosen)
+    session.written.announce(
+        f"{chosen} is open; {undone:,} adjustments taken back. Run it and later months again: "
+        f"`ibctl commissions run --month {chosen}`"
+    )
+
+
+@app.command("months")
+def list_months(
+    form: output.FormatOption = Format.table,
+    to_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """List the closed months, the newest first.
+
+    Example: ibctl commissions months
+    """
+    with db.reading() as session:
+        rows = [
+            {"id": one.id, "closedAt": one.closed_at, "closedBy": one.closed_by, "reason": one.reason,
+             "totals": one.totals, "digest": one.digest}
+            for one in seals.all_closed(session)
+        ]  # fmt: skip
+    output.show(rows, MONTH_COLUMNS, Listing(form, to_file, columns))
+    output.cut_note(len(rows), 0, len(rows), "closed months")
+
+
+@app.command()
+def drift(
+    month: OneOrAll = None,
+    ib: IbOption = None,
+    form: output.SummaryFormatOption = "table",
+    to_file: output.OutputOption = None,
+    columns: output.ColumnsOption = None,
+) -> None:
+    """Show what closed and paid months would earn today, and why.
+
+    At the terms that they were calculated by; less what was booked about them
+    already. Ends with 7 where there is a difference.
+
+    Example: ibctl commissions drift 2025-10
+    """
+    with db.reading() as session:
+        chosen = [months.parse(month)] if month else drifting.final_months(session)
+        only = users.find(session, ib).id if ib else None
+        found = [one for each in chosen for one in drifting.drift(session, each, ib=only)]
+    output.show([_drift_row(one) for one in found], DRIFT_COLUMNS, Listing(Format(form), to_file, columns))
+    _say_why(found)
+    total = sum((one.difference for one in found), money.CENT * 0)
+    if found:
+        output.note(
+            f"{len(found):,} IBs, {money.show(total, config.settings().base_currency)} not booked: "
+            "`ibctl commissions true-up` books it into an open month"
+        )
+        raise typer.Exit(errors.FINDINGS)
+    output.note("nothing is different")
+
+
+def _drift_row(one: Drift) -> dict[str, Any]:
+    return {
+        "month": str(one.month), "email": one.email, "status": one.status or "no row", "then": one.then, "now": one.now,
+        "booked": one.booked, "difference": one.difference, "inputs": len(one.moved),
+        "moved": [moved.in_words for moved in one.moved], "causes": list(one.causes),
+    }  # fmt: skip
+
+
+def _say_why(found: list[Drift]) -> None:
+    for one in found[:SHOWN]:
+        because = output.some([moved.in_words for moved in one.moved], SHOWN) or "its terms were met otherwise"
+        output.note(f"{one.email}: {because}; by {output.some(one.causes, SHOWN) or 'nothing that was recorded'}")
+    if len(found) > SHOWN:
+        output.note("--format json names every input of every IB")
+
+
+@app.command("true-up")
+def true_up(
+    month: OneOrAll = None,
+    form: output.SummaryFormatOption = "table",
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    yes: output.YesOption = False,
+) -> None:
+    """Book the drift of closed and paid months as adjustments into an open month.
+
+    What was paid stays as it is. Booked twice it is not.
+
+    Example: ibctl commissions true-up 2025-10 --reason 'restated spend'
+    """
+    booked = _book(month, dry_run=True, reason=reason)[0]
+    rows = [_drift_row(one.drift) | {"booked": str(one.booked)} for one in booked]
+    columns = [Column("month"), Column("email"), Column("difference", "money"), Column("booked")]
+    output.show(rows, columns, Listing(Format(form)))
+    if not booked:
+        output.note("nothing is different: there is nothing to book")
+        return
+    total = sum((one.drift.difference for one in booked), money.CENT * 0)
+    effect = f"{len(booked):,} IBs, {money.show(total, config.settings().base_currency)}"
+    written = None
+    if not dry_run:
+        output.confirm(f"book {effect}", yes=yes)
+        booked, written = _book(month, dry_run=False, reason=reason)
+    targets = sorted({one.booked for one in booked})
+    words = f"booked {effect} into {output.some([str(one) for one in targets])}; run that again to count it"
+    if written is not None:
+        written.announce(words)
+    else:
+        output.note(f"{words}; dry run: nothing was written")
+
+
+def _book(month: str | None, *, dry_run: bool, reason: str | None) -> tuple[list[drifting.TrueUp], db.Written]:
+    with db.transaction(dry_run=dry_run, reason=reason) as session:
+        chosen = [months.parse(month)] if month else drifting.final_months(session)[::-1]
+        booked = [one for each in chosen for one in drifting.true_up(session, each)]
+    return booked, session.written

@@ -1,0 +1,99 @@
+"""Which inputs of a commission are no longer what they were when it was calculated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from ibctl import money
+from ibctl.commissions.rules import Inputs
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One input that is another now. `id` is its row's; `before` and `after` say what it counted with, None: not."""
+
+    what: str  # lead, spend, rate, adjustment
+    table: str
+    id: str
+    label: str
+    before: str | None
+    after: str | None
+
+    @property
+    def in_words(self) -> str:
+        """The input and what it counted with: `spend 2025-10-03: 12.50 USD → 14.00 USD`."""
+        return f"{self.what} {self.label}: {self.before or 'did not count'} → {self.after or 'does not count'}"
+
+
+def moved(then: Inputs, now: Inputs) -> list[Moved]:
+    """Return what is different, leads first."""
+    return [
+        *_compare("lead", "Lead", _leads(then), _leads(now)),
+        *_compare("spend", "AdSpendHistory", _days(then), _days(now)),
+        *_rates(then, now),
+        *_compare("adjustment", "adjustment", _booked(then), _booked(now)),
+    ]
+
+
+def _compare(
+    what: str, table: str, then: Mapping[str, tuple[str, str]], now: Mapping[str, tuple[str, str]]
+) -> Iterator[Moved]:
+    for id_ in [*then, *(new for new in now if new not in then)]:
+        before, after = then.get(id_), now.get(id_)
+        if before != after:
+            label = (before or after or ("", ""))[0]
+            yield Moved(what, table, id_, label, before and before[1], after and after[1])
+
+
+def _leads(inputs: Inputs) -> dict[str, tuple[str, str]]:
+    rows = zip(inputs.lead_ids, inputs.captured, inputs.qualified, inputs.cpas, strict=True)
+    return {lead: (lead, _lead(captured, qualified, cpa)) for lead, captured, qualified, cpa in rows}
+
+
+def _lead(captured: datetime | None, qualified: datetime | None, cpa: Decimal | None) -> str:
+    facts = []
+    if captured is not None:
+        facts.append(f"captured {captured:%Y-%m-%d %H:%M}")
+    if qualified is not None:
+        facts.append(f"qualified {qualified:%Y-%m-%d %H:%M} for {money.show(cpa or Decimal(0))}")
+    return ", ".join(facts)
+
+
+def _days(inputs: Inputs) -> dict[str, tuple[str, str]]:
+    accounts = {account.id: account for account in inputs.accounts}
+    rows = zip(inputs.day_ids, inputs.day_accounts, inputs.dates, inputs.amounts, strict=True)
+    return {
+        day: (f"{accounts[account].account} {date}", money.show(amount, accounts[account].currency))
+        for day, account, date, amount in rows
+    }
+
+
+def _rates(then: Inputs, now: Inputs) -> Iterator[Moved]:
+    """Compare the rates of those days that count in both."""
+    before, after = _day_rates(then), _day_rates(now)
+    shown = set()
+    for day, (rate_id, label, rate) in before.items():
+        other = after.get(day)
+        if other is not None and other[2] != rate and label not in shown:
+            shown.add(label)
+            yield Moved("rate", "exchange_rate", rate_id or other[0] or "", label, f"{rate:f}", f"{other[2]:f}")
+
+
+def _day_rates(inputs: Inputs) -> dict[str, tuple[str | None, str, Decimal]]:
+    currencies = {account.id: account.currency for account in inputs.accounts}
+    rows: Any = zip(
+        inputs.day_ids, inputs.day_accounts, inputs.dates, inputs.rates, inputs.rate_ids, strict=True
+    )  # fmt: skip
+    return {
+        day: (rate_id, f"{currencies[account]} {date}", rate) for day, account, date, rate, rate_id in rows
+    }  # fmt: skip
+
+
+def _booked(inputs: Inputs) -> dict[str, tuple[str, str]]:
+    return {
+        one.id: (f"{one.kind}: {one.reason}", money.show(one.amount, inputs.base)) for one in inputs.adjustments
+    }  # fmt: skip

@@ -1,0 +1,113 @@
+"""Executes what months were calculated from once more, and compares with what is stored and with the data of today.
+
+Four things can be wrong, and each is a finding of its own: the snapshot (its digest is not that of its contents), the
+calculation (its figures do not follow from its inputs), the stored row (it shows other figures), and the inputs (they
+are others today). The first three are faults; the last is what `drift` is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from ibctl import money
+from ibctl.commissions import draft_sql, drifting, plan_rules, rules, service, snapshots, sql
+from ibctl.months import Month
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be. `kind` is snapshot, calculation, row, lead, spend, rate or adjustment."""
+
+    month: Month
+    email: str
+    kind: str
+    what: str
+    before: str | None
+    after: str | None
+    by: str
+
+
+@dataclass
+class Verified:
+    """How many commissions were verified, and how many of those were not made by ibctl and cannot be."""
+
+    rows: int = 0
+    unmade: int = 0
+
+
+_KEPT = """n.plan, n.inputs, n.figures, n."leadIds", n."leadCaptured", n."leadQualified", n."leadCpas", n."dayIds",
+  n."dayAccounts", n."dayDates", n."dayAmounts", n."dayRates", n."dayRateIds\""""
+_ROWS = sa.text(
+    f"""
+    WITH draft AS MATERIALIZED (SELECT "userId", digest FROM ({draft_sql.draft(draft_sql.AS_STORED)}) d)
+    SELECT c."userId", u.email, n.id AS snapshot, md5(n.plan::text) AS key,
+      nullif(n.inputs->'adjustments', '[]') AS booked, n.figures, n."leadIds", n."leadCaptured", n."leadQualified",
+      n."leadCpas", n."dayAmounts", n."dayRates",
+      n.digest <> encode(sha256(convert_to(concat_ws('|', {_KEPT}), 'UTF8')), 'hex') AS forged,
+      n.digest IS DISTINCT FROM d.digest AS other, {", ".join(f'c."{name}"::numeric' for name in rules.FIGURES)}
+    FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
+    LEFT JOIN (ibctl.commission_state s JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId") ON s.id = c.id
+    LEFT JOIN draft d ON d."userId" = c."userId"
+    WHERE c.year = :year AND c.month = :month ORDER BY u.email
+    """
+)
+_PLANS = sa.text(
+    """
+    SELECT DISTINCT ON (1) md5(n.plan::text) AS key, n.plan FROM "IbCommission" c
+    JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+    WHERE c.year = :year AND c.month = :month
+    """
+)
+_MONTHS = sa.text('SELECT DISTINCT year, month FROM "IbCommission" ORDER BY 1, 2')
+
+
+def stored_months(session: Session) -> list[Month]:
+    """Return the months that have commissions, in their order."""
+    return [Month(*row) for row in session.execute(_MONTHS)]
+
+
+def verify(session: Session, month: Month, counted: Verified) -> Iterator[Finding]:
+    """Yield what is wrong with a month's commissions, by email; `counted` is counted up."""
+    parameters = service.draft_parameters(month)
+    session.execute(sql.PLAN_FOR_SETS)
+    plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(_PLANS, parameters)}
+    others = []
+    with session.execute(_ROWS, parameters, execution_options={"stream_results": True, "yield_per": 500}) as found:
+        for row in found.mappings():
+            if row["snapshot"] is None:
+                counted.unmade += 1
+                continue
+            counted.rows += 1
+            yield from _faults(month, row, plans[row["key"]])
+            if row["other"]:
+                others.append((row["userId"], row["email"], row["snapshot"]))
+    for user_id, email, snapshot in others:
+        yield from _moved(session, month, user_id, email, snapshot)
+
+
+def _faults(month: Month, row: sa.RowMapping, terms: plan_rules.Terms) -> Iterator[Finding]:
+    email, stored = row["email"], row["figures"]
+    if row["forged"]:
+        yield Finding(month, email, "snapshot", "contents do not have the digest that was kept", None, None, "")
+    again = rules.figures(terms, snapshots.amounts(row, row["booked"] or ()))
+    for name, before, after in rules.differing(stored, again):
+        yield Finding(month, email, "calculation", name, money.show(before), money.show(after), "")
+    shown = {name: Decimal(row[name]) for name in rules.FIGURES}
+    for name, before, after in rules.differing(_as_stored(stored), shown, rules.FIGURES):
+        yield Finding(month, email, "row", name, money.show(before), money.show(after), "written outside ibctl")
+
+
+def _as_stored(figures: dict[str, str]) -> dict[str, Decimal]:
+    """Return figures as a double keeps them: with 15 digits."""
+    return {name: money.from_float(float(figures[name])) for name in rules.FIGURES}
+
+
+def _moved(session: Session, month: Month, user_id: str, email: str, snapshot: str) -> Iterator[Finding]:
+    for one in drifting.changes(session, month, user_id, snapshot, adjustments=True):
+        by = "; ".join(drifting.causes(session, [one]))
+        yield Finding(month, email, one.what, one.label, one.before, one.after, by)

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commissions.conftest import Platform
+from tests.conftest import Result
+
+Run = Callable[..., Result]
+WHY = ("--reason", "because")
+
+
+@pytest.fixture
+def ib(platform: Platform, ibctl: Run) -> str:
+    """An IB whose October of two leads, 100 and 200, comes to 90."""
+    ib = platform.user("ib@x.y")
+    platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    platform.lead(ib, "2025-10-03", "2025-10-05", 200)
+    ok(ibctl("commissions", "run", "--month", "2025-10"))
+    return ib
+
+
+def ok(result: Result) -> Result:
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+def payout(platform: Platform, month: int = 10) -> tuple[Any, ...]:
+    ((amount, status),) = platform.sql(
+        'SELECT "totalPayout"::numeric, "paymentStatus" FROM "IbCommission" WHERE year = 2025 AND month = %s', month
+    )
+    return amount, status
+
+
+def lead_of(platform: Platform, cpa: int) -> str:
+    ((lead,),) = platform.sql('SELECT id FROM "Lead" WHERE "cpaEarned" = %s', cpa)
+    return str(lead)
+
+
+def test_an_adjustment_is_a_line_of_the_month_and_of_its_explanation(ib: str, platform: Platform, ibctl: Run) -> None:
+    done = ok(ibctl("commissions", "adjust", "ib@x.y", "2025-10", "-12.50", "--reason", "paid  twice", "--yes"))
+    assert "booked -12.50 USD for ib@x.y in 2025-10" in done.stderr
+    assert payout(platform) == (Decimal("77.5"), "PENDING")
+    assert "manual: paid twice" in ibctl("commissions", "explain", "ib@x.y", "2025-10").stdout
+    ((actor, reason),) = platform.sql("SELECT actor, reason FROM ibctl.adjustment")
+    assert (actor, reason) == ("tester", "paid twice")
+    ok(ibctl("undo", "2", "--yes"))
+    assert payout(platform) == (90, "PENDING")
+
+
+def test_an_adjustment_alone_makes_a_row_and_below_zero_it_pays_nothing(platform: Platform, ibctl: Run) -> None:
+    platform.user("ib@x.y")
+    ok(ibctl("commissions", "adjust", "ib@x.y", "2025-10", "-5", *WHY, "--yes"))
+    assert payout(platform) == (0, "PENDING")
+    (row,) = json.loads(ibctl("commissions", "show", "ib@x.y", "2025-10", "-f", "json").stdout)
+    assert (row["balance"], row["carriedOut"]) == (-5, -5)
+
+
+@pytest.mark.parametrize("status", ["PROCESSING", "PAID"])
+def test_a_row_in_a_payout_takes_nothing_more(ib: str, platform: Platform, ibctl: Run, status: str) -> None:
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = %s', status)
+    refused = ibctl("commissions", "adjust", "ib@x.y", "2025-10", "5", *WHY, "--yes")
+    assert (refused.exit_code, f"is {status} and stays as it is" in refused.stderr) == (3, True)
+    assert platform.sql("SELECT count(*) FROM ibctl.adjustment") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["adjust", "ib@x.y", "2025-10", "5"], 2, "--reason: say why"),
+        (["adjust", "ib@x.y", "2025-10", "0", *WHY], 2, "'0' is no sum to book"),
+        (["adjust", "ib@x.y", "2025-10", "0.005", *WHY], 2, "'0.005' is no sum to book"),
+        (["adjust", "ib@x.y", "2025-10", "five", *WHY], 2, "'five' is not an amount"),
+        (["adjust", "ib@x.y", "2025-10", "5", *WHY], 2, "pass --yes"),
+        (["adjust", "nobody@x.y", "2025-10", "5", *WHY, "--yes"], 3, "nobody@x.y"),
+        (["hold", "ib@x.y", "2025-10"], 2, "--reason: say why"),
+        (["hold", "ib@x.y", "2025-10", *WHY, "--until", "soon"], 2, "--until: 'soon' is not a day"),
+        (["release", "ib@x.y", "2025-10", *WHY], 3, "2025-10 of ib@x.y is not held"),
+        (["clawback", "nobody@x.y", *WHY, "--yes"], 3, "there is no lead 'nobody@x.y'"),
+        (["clawback", "nobody@x.y", *WHY, "--code", "x"], 2, "--code: 'x' is none of fraud"),
+    ],
+)
+def test_what_cannot_be_booked_is_said_in_a_line(
+    ib: str, process: Run, arguments: list[str], code: int, message: str
+) -> None:
+    failed = process("commissions", *arguments)
+    assert (failed.exit_code, failed.stdout) == (code, "")
+    assert message in failed.stderr
+    assert len(failed.stderr.strip().splitlines()) == 1
+
+
+# ------------------------------------------------------------------------------------------------------------- clawback
+
+PLAN = 'name = "{name}"\nversion = 1\nfrom = "2025-01"\n[commission]\nrate = {rate}\n'
+
+
+# Bug class: a refund of a lead earned at 30 % after the rate became 35 %.
+def test_a_paid_lead_is_taken_back_at_the_rate_that_it_was_earned_at(
+    ib: str, platform: Platform, ibctl: Run, tmp_path: Path
+) -> None:
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PAID\'')
+    (tmp_path / "p.toml").write_text(PLAN.format(name="better", rate="0.35"))
+    ok(ibctl("commissions", "plans", "add", "p.toml"))
+    ok(ibctl("commissions", "plans", "assign", "--all", "--plan", "better", "--from", "2025-11"))
+    platform.lead(ib, "2025-11-03", "2025-11-04", 1000)
+    ok(ibctl("commissions", "run", "--month", "2025-11"))
+    before = platform.sql('SELECT * FROM "IbCommission" WHERE month = 10')
+    lead = lead_of(platform, 200)
+    done = ok(ibctl("commissions", "clawback", lead, "--code", "refund", "--reason", "charged back", "--yes"))
+    assert f"-60.00 USD for ib@x.y in 2025-11: what {lead} earned in 2025-10 by default, version 1" in done.stderr
+    assert payout(platform, 11) == (350 - 60, "PENDING")
+    assert platform.sql('SELECT * FROM "IbCommission" WHERE month = 10') == before
+    again = ibctl("commissions", "clawback", lead, *WHY, "--yes")
+    assert (again.exit_code, "was taken back on" in again.stderr) == (3, True)
+    # The lead is set right in the data as well: there is nothing left to book.
+    platform.sql('UPDATE "Lead" SET "qualifiedAt" = NULL WHERE id = %s', lead)
+    assert ibctl("commissions", "drift", "2025-10").exit_code == 0
+
+
+def test_a_lead_of_an_open_month_is_simply_counted_no_more(ib: str, platform: Platform, ibctl: Run) -> None:
+    done = ok(ibctl("commissions", "clawback", lead_of(platform, 200), "--code", "fraud", *WHY, "--yes"))
+    assert "counts no more in 2025-10 of ib@x.y, which is open" in done.stderr
+    assert payout(platform) == (30, "PENDING")
+    found = ibctl("commissions", "why-not", "ib@x.y", "2025-10", "-f", "json")
+    assert [row["code"] for row in json.loads(found.stdout)] == ["clawed_back"]
+
+
+def test_a_lead_in_a_payout_under_way_waits_for_its_end(ib: str, platform: Platform, ibctl: Run) -> None:
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PROCESSING\'')
+    refused = ibctl("commissions", "clawback", lead_of(platform, 200), *WHY, "--yes")
+    assert (refused.exit_code, "is in a payout under way" in refused.stderr) == (3, True)
+
+
+def test_a_lead_that_never_earned_cannot_be_taken_back(ib: str, platform: Platform, ibctl: Run) -> None:
+    lead = platform.lead(ib, "2025-10-03")
+    refused = ibctl("commissions", "clawback", lead, *WHY, "--yes")
+    assert (refused.exit_code, "has earned in no month that ibctl calculated" in refused.stderr) == (3, True)
+
+
+# ---------------------------------------------------------------------------------------------------------------- holds
+
+
+def test_a_held_month_is_calculated_on_but_not_paid_until_it_is_released(
+    ib: str, platform: Platform, ibctl: Run
+) -> None:
+    ok(ibctl("commissions", "hold", "ib@x.y", "2025-10", "--reason", "one address", "--until", "2025-11-30"))
+    assert payout(platform) == (90, "HELD")
+    platform.lead(ib, "2025-10-03", "2025-10-06", 100)
+    ok(ibctl("commissions", "run", "--month", "2025-10"))
+    assert payout(platform) == (120, "HELD")
+    listed = ibctl("commissions", "holds", "-f", "json")
+    (row,) = json.loads(listed.stdout)
+    assert (row["email"], row["reason"], row["until"], row["actor"]) == (
+        "ib@x.y", "one address", "2025-11-30", "tester"
+    )  # fmt: skip
+    assert "1 of them were to be looked at by now" in listed.stderr
+    refused = ibctl("commissions", "hold", "ib@x.y", "2025-10", *WHY)
+    assert (refused.exit_code, "is held already, by tester: one address" in refused.stderr) == (3, True)
+    ok(ibctl("commissions", "release", "ib@x.y", "2025-10", "--reason", "two persons"))
+    assert payout(platform) == (120, "PENDING")
+    assert json.loads(ibctl("commissions", "holds", "-f", "json").stdout) == []
+    (row,) = json.loads(ibctl("commissions", "holds", "--all", "-f", "json").stdout)
+    assert (row["releasedBy"], row["releaseReason"]) == ("tester", "two persons")
+
+
+def test_a_month_can_be_held_before_there_is_a_row_of_it(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    ok(ibctl("commissions", "hold", "ib@x.y", "2025-10", *WHY))
+    platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    ok(ibctl("commissions", "run", "--month", "2025-10"))
+    assert payout(platform) == (30, "HELD")
+
+
+@pytest.mark.parametrize("status", ["PROCESSING", "PAID"])
+def test_what_is_being_paid_can_no_longer_be_held(ib: str, platform: Platform, ibctl: Run, status: str) -> None:
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = %s', status)
+    assert ibctl("commissions", "hold", "ib@x.y", "2025-10", *WHY).exit_code == 3
+    assert payout(platform) == (90, status)

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commissions.conftest import Platform
+from tests.conftest import Result
+
+Run = Callable[..., Result]
+PLAN = 'name = "{name}"\nversion = 1\nfrom = "{since}"\n[commission]\nrate = {rate}\n{more}'
+BONUS = "[bonus]\ntiers = [{ from = 100, percent = 10 }]\n"
+
+
+def ok(result: Result) -> Result:
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+@pytest.fixture
+def plan(database: str, ibctl: Run) -> Callable[..., None]:
+    """Let everybody be paid by a plan from a month on."""
+
+    def add(name: str, rate: str, since: str, more: str = "") -> None:
+        Path(f"{name}.toml").write_text(PLAN.format(name=name, since=since, rate=rate, more=more))
+        ok(ibctl("commissions", "plans", "add", f"{name}.toml"))
+        ok(ibctl("commissions", "plans", "assign", "--all", "--plan", name, "--from", since))
+
+    return add
+
+
+def drifted(ibctl: Run, *arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(ibctl("commissions", "drift", *arguments, "-f", "json").stdout)
+    return found
+
+
+def close(ibctl: Run, month: str = "2025-10") -> None:
+    ok(ibctl("commissions", "close", month, "--yes"))
+
+
+def test_a_closed_month_that_nothing_has_touched_does_not_drift(platform: Platform, ibctl: Run) -> None:
+    platform.lead(platform.user("ib@x.y"), "2025-10-03", "2025-10-04", 100)
+    close(ibctl)
+    clean = ok(ibctl("commissions", "drift"))
+    assert "nothing is different" in clean.stderr
+
+
+# Bug class: a restatement of spend within 28 days that edited the closed month.
+def test_restated_spend_of_a_closed_month_never_edits_it_and_shows_in_drift(
+    platform: Platform, ibctl: Run, plan: Callable[..., None]
+) -> None:
+    plan("bonus", "0.30", "2025-01", BONUS)
+    ib = platform.user("ib@x.y")
+    account = platform.account(ib)
+    day = platform.spend(ib, account, "2025-10-10", 200)
+    close(ibctl)
+    before = platform.commissions()
+    platform.sql('UPDATE "AdSpendHistory" SET "dailySpend" = 250 WHERE id = %s', day)
+    ok(ibctl("commissions", "run", "--month", "2025-10"))
+    assert platform.commissions() == before
+    found = ibctl("commissions", "drift", "2025-10")
+    assert found.exit_code == 7
+    assert f"ib@x.y: spend act_{account} 2025-10-10: 200.00 USD → 250.00 USD; by written outside ibctl" in found.stderr
+    (row,) = drifted(ibctl, "2025-10")
+    assert (row["then"], row["now"], row["difference"]) == (20, 25, 5)
+
+
+def test_drift_names_the_change_set_that_caused_it(platform: Platform, ibctl: Run) -> None:
+    lead = platform.lead(platform.user("ib@x.y"), "2025-10-03", "2025-10-04", 100)
+    close(ibctl)
+    ok(ibctl("leads", "edit", lead, "--cpa-earned", "50"))
+    (row,) = drifted(ibctl)
+    assert row["causes"] == [f"change set 2 (tester: ibctl leads edit {lead})"]
+    assert row["moved"][0].endswith("for 100.00 → captured 2025-10-03 00:00, qualified 2025-10-04 00:00 for 50.00")
+
+
+def test_a_true_up_books_the_difference_once_at_the_terms_of_the_closed_month(
+    platform: Platform, ibctl: Run, plan: Callable[..., None]
+) -> None:
+    plan("old", "0.30", "2025-10")
+    ib = platform.user("ib@x.y")
+    platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    close(ibctl)
+    plan("new", "0.50", "2025-11")
+    late = platform.user("late@x.y")
+    platform.lead(ib, "2025-10-03", "2025-10-05", 200)
+    platform.lead(late, "2025-10-03", "2025-10-05", 10)  # had no row at all
+    platform.lead(ib, "2025-11-03", "2025-11-05", 100)
+    before = platform.commissions()
+    done = ok(ibctl("commissions", "true-up", "2025-10", "--reason", "late leads", "--yes"))
+    assert "booked 2 IBs, 63.00 USD into 2025-11" in done.stderr
+    assert platform.commissions() == before
+    assert drifted(ibctl) == []
+    assert "there is nothing to book" in ok(ibctl("commissions", "true-up", "--yes")).stderr
+    ok(ibctl("commissions", "run", "--month", "2025-11"))
+    paid: dict[str, float] = dict(
+        platform.sql(
+            'SELECT email, "totalPayout" FROM "IbCommission" c JOIN "User" u ON u.id = "userId" WHERE month = 11'
+        )
+    )
+    assert paid == {"ib@x.y": 50 + 60, "late@x.y": 3}
+    assert (
+        "true-up: 2025-10 earns 90.00 instead of 30.00" in ibctl("commissions", "explain", "ib@x.y", "2025-11").stdout
+    )
+
+
+def test_a_dry_true_up_shows_what_it_would_book_and_writes_nothing(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    close(ibctl)
+    platform.lead(ib, "2025-10-03", "2025-10-05", 200)
+    dry = ok(ibctl("commissions", "true-up", "2025-10", "--dry-run"))
+    assert "dry run: nothing was written" in dry.stderr
+    assert platform.sql("SELECT count(*) FROM ibctl.adjustment") == [(0,)]
+    unasked = ibctl("commissions", "true-up", "2025-10")
+    assert (unasked.exit_code, "book 1 IBs, 60.00 USD" in unasked.stderr) == (2, True)
+
+
+def test_it_is_booked_behind_the_last_month_that_is_paid(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    for month in ("09", "10"):
+        platform.lead(ib, f"2025-{month}-03", f"2025-{month}-04", 100)
+        ok(ibctl("commissions", "run", "--month", f"2025-{month}"))
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PAID\'')
+    platform.lead(ib, "2025-09-03", "2025-09-05", 100)
+    ok(ibctl("commissions", "true-up", "2025-09", "--yes"))
+    assert platform.sql("SELECT year, month, amount FROM ibctl.adjustment") == [(2025, 11, 30)]
+
+
+def test_a_row_in_a_payout_under_way_drifts_but_is_trued_up_only_when_it_is_paid(
+    platform: Platform, ibctl: Run
+) -> None:
+    ib = platform.user("ib@x.y")
+    platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    ok(ibctl("commissions", "run", "--month", "2025-10"))
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PROCESSING\'')
+    platform.lead(ib, "2025-10-03", "2025-10-05", 100)
+    assert len(drifted(ibctl)) == 1
+    assert "nothing to book" in ok(ibctl("commissions", "true-up", "--yes")).stderr
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PAID\'')
+    ok(ibctl("commissions", "true-up", "--yes"))
+    assert platform.sql("SELECT amount FROM ibctl.adjustment") == [(30,)]
+
+
+def test_a_corrected_exchange_rate_is_drift_and_never_a_silent_change(
+    platform: Platform, ibctl: Run, plan: Callable[..., None]
+) -> None:
+    plan("bonus", "0.30", "2025-01", BONUS)
+    ib = platform.user("ib@x.y")
+    platform.spend(ib, platform.account(ib, "EUR"), "2025-10-02", 1000)
+    platform.rate("2025-10-02", "EUR", "1.10")
+    close(ibctl)
+    before = platform.commissions()
+    platform.sql("UPDATE ibctl.exchange_rate SET rate = 1.20")
+    ok(ibctl("commissions", "run", "--month", "2025-10"))
+    assert platform.commissions() == before
+    (row,) = drifted(ibctl)
+    assert (row["difference"], row["moved"]) == (10, ["rate EUR 2025-10-02: 1.10 → 1.20"])

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.commissions.conftest import Platform
+from tests.conftest import Result
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def ib(platform: Platform, ibctl: Run) -> str:
+    ib = platform.user("ib@x.y")
+    platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    platform.rate("2025-10-02", "EUR", "1.10")
+    platform.spend(ib, platform.account(ib, "EUR"), "2025-10-02", 10)
+    assert ibctl("commissions", "run", "--month", "2025-10").exit_code == 0
+    return ib
+
+
+def findings(ibctl: Run) -> list[dict[str, Any]]:
+    found = ibctl("commissions", "verify", "2025-10", "-f", "json")
+    rows: list[dict[str, Any]] = json.loads(found.stdout)
+    assert found.exit_code == (7 if rows else 0)
+    return rows
+
+
+def test_what_is_as_it_was_verifies(ib: str, ibctl: Run) -> None:
+    assert findings(ibctl) == []
+    assert "1 commissions of 1 months verified: 0 findings" in ibctl("commissions", "verify").stderr
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind", "what"),
+    [
+        ('UPDATE "IbCommission" SET "totalPayout" = 31', "row", "totalPayout"),
+        ("UPDATE ibctl.commission_snapshot SET \"leadCpas\" = '{1000}'", "snapshot", "contents do not have the digest"),
+        ('UPDATE "Lead" SET "cpaEarned" = 90', "lead", ""),
+        ('DELETE FROM "Lead"', "lead", ""),
+        ('UPDATE "AdSpendHistory" SET "dailySpend" = 11', "spend", "2025-10-02"),
+        ("UPDATE ibctl.exchange_rate SET rate = 1.2", "rate", "EUR 2025-10-02"),
+    ],
+)
+def test_whatever_moved_is_named(ib: str, platform: Platform, ibctl: Run, statement: str, kind: str, what: str) -> None:
+    platform.sql(statement)
+    found = findings(ibctl)
+    assert kind in [row["kind"] for row in found]
+    assert what in next(row["what"] for row in found if row["kind"] == kind)
+
+
+def test_a_snapshot_that_was_altered_with_its_digest_no_longer_calculates(
+    ib: str, platform: Platform, ibctl: Run
+) -> None:
+    platform.sql('UPDATE ibctl.commission_snapshot SET figures = figures || \'{"totalPayout": "3000.00"}\'')
+    kinds = {(row["kind"], row["what"]) for row in findings(ibctl)}
+    assert ("calculation", "totalPayout") in kinds
+    assert ("row", "totalPayout") in kinds
+
+
+def test_an_input_that_ibctl_moved_is_named_with_the_change_set(ib: str, platform: Platform, ibctl: Run) -> None:
+    ((lead,),) = platform.sql('SELECT id FROM "Lead"')
+    ibctl("leads", "edit", lead, "--cpa-earned", "90")
+    (row,) = findings(ibctl)
+    assert (row["what"], row["by"]) == (lead, f"change set 2 (tester: ibctl leads edit {lead})")
+    assert row["before"].endswith("for 100.00")
+    assert row["after"].endswith("for 90.00")
+
+
+def test_rows_of_the_web_application_are_counted_and_not_verified(platform: Platform, ibctl: Run) -> None:
+    platform.sql(
+        'INSERT INTO "IbCommission" (id, "userId", month, year, "totalPayout", "updatedAt")'
+        " VALUES ('web', %s, 10, 2025, 29.99, now())", platform.user("ib@x.y"),
+    )  # fmt: skip
+    found = ibctl("commissions", "verify")
+    assert found.exit_code == 0
+    assert "1 commissions were not made by ibctl" in found.stderr

@@ -105,6 +105,7 @@ def show(
 @payees_app.command("list")
 def list_(
     missing: Annotated[bool, typer.Option("--missing", help="The IBs that have none.")] = False,
+    shared: Annotated[bool, typer.Option("--shared", help="Those whose account is another IB's too.")] = False,
     limit: output.LimitOption = 50,
     form: output.FormatOption = output.Format.table,
     to_file: output.OutputOption = None,
@@ -114,10 +115,17 @@ def list_(
 
     Example: ibctl commissions payees list --missing
     """
+    if missing and shared:
+        raise UsageError("--missing excludes --shared: give one or the other")
     with db.reading() as session:
-        rows, total = payees.listing(session, missing=missing, limit=limit)
+        if shared:
+            found = payees.shared(session)
+            rows, total = iter(found[: limit or None]), len(found)
+        else:
+            rows, total = payees.listing(session, missing=missing, limit=limit)
         shown = output.show(rows, COLUMNS, output.Listing(form, to_file, columns))
-    output.cut_note(shown, limit, total, "IBs without a payee" if missing else "payees")
+    what = "IBs without a payee" if missing else "IBs that share an account" if shared else "payees"
+    output.cut_note(shown, limit, total, what)
 
 
 @payees_app.command("import", epilog=EPILOG)

@@ -125,6 +125,15 @@ def listing(session: Session, *, missing: bool, limit: int = 0) -> tuple[Iterato
     return (as_row(user, payee) for user, payee in found), int(total)
 
 
+def shared(session: Session) -> list[dict[str, Any]]:
+    """Return the payees whose account is another IB's too, those with the same one together, as rows."""
+    statement: Any = sa.select(User, Payee).join(Payee, col(Payee.id) == col(User.id)).order_by(User.email)
+    by_account: dict[str, list[dict[str, Any]]] = {}
+    for user, payee in session.execute(statement):
+        by_account.setdefault(opened(payee).account, []).append(as_row(user, payee))
+    return [row for rows in by_account.values() if len(rows) > 1 for row in rows]
+
+
 def as_row(user: User, payee: Payee | None) -> dict[str, Any]:
     """Return a payee as a row for people and scripts: name and account are masked."""
     plain = opened(payee) if payee else None

@@ -213,7 +213,7 @@ _UNKNOWN = re.compile(r"[^A-Za-z0-9/\-?:().,'+ ]+")
 def _pain(order: Order, payments: Sequence[Payment]) -> Iterator[PayoutFile]:
     from sepaxml import SepaTransfer
 
-    _require_euros(payments)
+    _require_sepa(payments)
     payer = {"name": _plain(order.payer_name), "IBAN": order.payer_iban, "batch": True, "currency": "EUR"}
     transfer = SepaTransfer(payer, schema=SCHEMA, clean=False)
     for one in payments:
@@ -225,10 +225,19 @@ def _pain(order: Order, payments: Sequence[Payment]) -> Iterator[PayoutFile]:
     yield PayoutFile(f"payout-{order.batch}.xml", _settled(order, transfer.export(validate=False)), payments)
 
 
-def _require_euros(payments: Iterable[Payment]) -> None:
+def _require_sepa(payments: Iterable[Payment]) -> None:
+    """Refuse what a SEPA bank would send back: other currencies, and accounts outside the area."""
+    import schwifty
+
     others = sorted({one.currency for one in payments} - {"EUR"})
     if others:
         raise RequestError(f"--layout pain.001 pays in EUR, and there are payments in {', '.join(others)}: use generic")
+    outside = [one.email for one in payments if not schwifty.IBAN(one.account).in_sepa_zone]
+    if outside:
+        raise RequestError(
+            f"--layout pain.001 pays within SEPA, and {output.some(outside)} have accounts elsewhere: cancel those "
+            "with --only, or use generic"
+        )
 
 
 def _plain(name: str) -> str:

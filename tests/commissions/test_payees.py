@@ -228,3 +228,13 @@ def test_who_has_no_payee_is_listed(platform: Platform, ibctl: Run) -> None:
     platform.user("admin@x.y", role="ADMIN")
     rows = json.loads(ibctl("commissions", "payees", "list", "--missing", "-f", "json").stdout)
     assert [(row["email"], row["account"]) for row in rows] == [("a@x.y", None)]
+
+
+def test_ibs_that_share_an_account_are_found(platform: Platform, ibctl: Run) -> None:
+    other = "FR1420041010050500013M02606"
+    for name, account in (("a@x.y", IBAN), ("b@x.y", other), ("c@x.y", IBAN), ("d@x.y", "FR7630006000011234567890189")):
+        platform.user(name)
+        assert ibctl("commissions", "payees", "set", name, input=f"Rosa Vidal\n{account}\n").exit_code == 0
+    rows = json.loads(ibctl("commissions", "payees", "list", "--shared", "-f", "json").stdout)
+    assert [row["email"] for row in rows] == ["a@x.y", "c@x.y"]
+    assert ibctl("commissions", "payees", "list", "--shared", "--missing").exit_code == 2

@@ -89,6 +89,13 @@ def test_pain_001_pays_euros_only() -> None:
         payout_files.make("pain.001", ORDER, [payment(), payment(2, currency="USD"), payment(3, currency="JPY")])
 
 
+def test_pain_001_pays_within_sepa_only() -> None:
+    brazil = payment(2, account="BR1800360305000010009795493C1")
+    with pytest.raises(RequestError, match=r"pays within SEPA, and ib2@x.y have accounts elsewhere") as found:
+        payout_files.make("pain.001", ORDER, [payment(), brazil])
+    assert brazil.account not in str(found.value)
+
+
 # -------------------------------------------------------------------------------------------------------- CSV and sums
 
 

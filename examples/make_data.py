@@ -9,6 +9,7 @@
     leads-partner.csv  leads as a partner sends them: semicolons, other words, 31.10.2025, and many that are known
     spend.csv          what each ad account spent on each day, in its own currency
     rates.csv          what EUR and JPY were worth in USD on each day
+    payees.csv         where the IBs want their money: IBANs that exist nowhere, PayPal addresses; some in EUR or JPY
 
 The same bytes on every machine: all chance comes from one seed. People and brokers are invented, the mail domains are
 those reserved for examples, the phone numbers those reserved for films.
@@ -390,6 +391,30 @@ def rates(chance: Chance) -> list[Row]:
     return rows
 
 
+def payees() -> list[Row]:
+    """Where each IB wants its money; one IBAN has two digits the wrong way round, one IB has said nothing yet."""
+    rows = []
+    for number, (name, _, _, _) in enumerate(IBS[:-1]):
+        by_paypal = number % 6 == 4
+        holder = " ".join(part.capitalize() for part in name.split("."))
+        rows.append({
+            "ib": EMAILS[name], "name": holder, "account": f"{name}@example.org" if by_paypal else _iban(number),
+            "method": "paypal" if by_paypal else "bank_transfer", "currency": "EUR" if number % 3 == 1 else "USD",
+        })  # fmt: skip
+    by_name = {row["ib"]: row for row in rows}
+    by_name[EMAILS["hiroshi.tanaka"]]["currency"] = "JPY"
+    wrong = by_name[EMAILS["omar.farouk"]]
+    wrong["account"] = f"{wrong['account'][:2]}{wrong['account'][3:1:-1]}{wrong['account'][4:]}"
+    return rows
+
+
+def _iban(number: int) -> str:
+    """A German IBAN with the right check digits (ISO 7064) at a bank code that no bank has."""
+    account = f"99999999{7_000_003 * (number + 1):010d}"
+    # D and E are 13 and 14 there, and the check digits count as 00.
+    return f"DE{98 - int(f'{account}131400') % 97:02d}{account}"
+
+
 # -------------------------------------------------------------------------------------------------------------- writing
 
 
@@ -413,6 +438,7 @@ def main(folder: Path) -> None:
     write(folder / "leads-partner.csv", partner_leads(people, captured), delimiter=";")
     write(folder / "spend.csv", spend(Chance(SEED + 3), owned))
     write(folder / "rates.csv", rates(Chance(SEED + 4)))
+    write(folder / "payees.csv", payees())
 
 
 if __name__ == "__main__":

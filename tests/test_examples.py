@@ -60,7 +60,7 @@ def test_the_example_files_are_what_the_script_writes_to_the_byte(tmp_path: Path
     subprocess.run([sys.executable, EXAMPLES / "make_data.py", tmp_path], check=True)
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert written == {path.name: path.read_bytes() for path in EXAMPLES.glob("*.csv")}
-    assert len(written) == 6
+    assert len(written) == 7
 
 
 REFUSED = {
@@ -239,6 +239,16 @@ def test_every_commission_is_what_a_calculation_from_the_files_alone_gives(
     )
     found = {(email, f"{year}-{month:02d}"): tuple(figures) for email, year, month, *figures in stored}
     assert found == {key: total.figures() for key, total in expected(zone).items()}
+
+
+@pytest.mark.usefixtures("platform")
+def test_the_payees_are_taken_but_for_the_one_with_a_wrong_iban(ibctl: Ibctl, sql: Sql, tmp_path: Path) -> None:
+    ended = ibctl("commissions", "payees", "import", EXAMPLES / "payees.csv", "--rejects", tmp_path / "payees.rejects")
+    assert ended.exit_code == 6
+    with (tmp_path / "payees.rejects").open(encoding="utf-8", newline="") as stream:
+        (refused,) = csv.DictReader(stream)
+    assert (refused["_code"], refused["ib"]) == ("account_invalid", "omar.farouk@example.com")
+    assert sql("SELECT count(*), count(DISTINCT currency) FROM ibctl.payee") == [(len(read("payees.csv")) - 1, 3)]
 
 
 def test_the_files_hold_what_makes_the_calculation_hard() -> None:

@@ -45,6 +45,11 @@ COMMANDS = [
     "ibctl leads edit",
     "ibctl audit list",
     "ibctl undo",
+    "ibctl commissions payees import examples/payees.csv",
+    "ibctl commissions payouts create --month 2025-10",
+    "ibctl commissions payouts export 2025-10-1",
+    "ibctl commissions payouts reconcile 2025-10-1",
+    "ibctl commissions statement rosa.vidal@example.com 2025-10",
 ]
 
 

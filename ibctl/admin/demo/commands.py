@@ -21,7 +21,10 @@ app = typer.Typer(add_completion=False)
 
 MONTH = "2025-10"
 WIDTH = 78
-MEANINGS = {3: "the request could not be carried out", errors.PARTIAL: "done in part"}
+MEANINGS = {
+    3: "the request could not be carried out", errors.PARTIAL: "done in part",
+    errors.FINDINGS: "a check found something",
+}  # fmt: skip
 # A pipe that was closed (`ibctl demo | head`) and Ctrl-C end the demo, too.
 ENDINGS = (errors.INTERRUPTED, 141)
 
@@ -144,6 +147,7 @@ def _steps(examples: Path, place: service.Demo) -> Iterator[Step]:
     yield from _imports(examples, place)
     yield from _month(examples, place)
     yield from _correction()
+    yield from _payout(examples, place)
 
 
 def _imports(examples: Path, place: service.Demo) -> Iterator[Step]:
@@ -213,3 +217,36 @@ def _correction() -> Iterator[Step]:
         "The statement was wrong. Whatever one command wrote can be taken back.", ["undo", str(correction), "--yes"]
     )
     yield Step("The month once more: the total is what it was in the beginning.", run)
+
+
+def _payout(examples: Path, place: service.Demo) -> Iterator[Step]:
+    yield Step(
+        "Where the IBs want their money: checked, encrypted, and shown in part only.",
+        [
+            "commissions", "payees", "import", shown(examples / "payees.csv"), "--rejects",
+            shown(place.files / "payees.rejects.csv"),
+        ],
+        errors.PARTIAL,
+    )  # fmt: skip
+    yield Step(
+        "A batch of all that are paid by bank. It claims its rows: no other can pay them.",
+        ["commissions", "payouts", "create", "--month", MONTH, "--yes"],
+        errors.PARTIAL,
+    )
+    batch = f"{MONTH}-1"
+    yield Step(
+        "What the bank is to pay, with a manifest of its sums.",
+        ["commissions", "payouts", "export", batch, "--output", shown(place.files / "bank")],
+    )
+    answer = place.files / "bank" / "paid.csv"
+    with db.reading() as session:
+        service.write_bank_answer(session, batch, answer)
+    yield Step(
+        "The bank's answer: what it proves is PAID, and what is not right is found.",
+        ["commissions", "payouts", "reconcile", batch, shown(answer)],
+        errors.FINDINGS,
+    )
+    yield Step(
+        "What the IB is given: its account, and how its payout came about (also as HTML).",
+        ["commissions", "statement", service.SMALL_IB, MONTH, "--format", "md"],
+    )

@@ -20,6 +20,7 @@ from ibctl import config, db, embedded
 from ibctl.embedded import folder as folders
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.models.ledger import ChangeSet
+from ibctl.models.payouts import PayoutItem
 from ibctl.models.platform import FacebookAdAccount, Lead, User
 
 # A demo is gone after a power cut anyway.
@@ -239,3 +240,14 @@ def lead_to_correct(session: Session, ib: str) -> str:
         .order_by(col(Lead.qualified_at).desc())
     )
     return session.exec(statement.limit(1)).one() or ""
+
+
+def write_bank_answer(session: Session, batch: str, path: Path) -> None:
+    """Write what a bank might report for a batch: all of it has been paid, but of the first ten units are missing."""
+    items = session.exec(select(PayoutItem).where(PayoutItem.batch_id == batch).order_by(PayoutItem.reference)).all()
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["reference", "amount", "currency", "date", "id"])
+        for number, item in enumerate(items):
+            amount = item.amount if number else item.amount - 10
+            writer.writerow([item.reference, amount, item.currency, "2025-11-05", f"B{number + 1}"])

@@ -14,7 +14,7 @@ from ibctl.commissions.statement_html import WORDS, page
 from ibctl.commissions.statements import Statement
 
 FORMATS = {"html": "html", "md": "md", "csv": "csv", "json": "json"}
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|&~])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|&~])")
 
 
 def write(form: str, statement: Statement) -> str:
@@ -28,7 +28,7 @@ def write(form: str, statement: Statement) -> str:
 def markdown(statement: Statement) -> str:
     """Write a statement as Markdown: the account as a table, then how the payout was calculated."""
     lines = [
-        f"# Statement {statement.month}", "", _plain(statement.email), "", f"Amounts in {statement.currency}.", "",
+        f"# Statement {statement.month}", "", f"For {_plain(statement.email)}, amounts in {statement.currency}.", "",
         "| day | entry | amount | balance |", "| --- | --- | ---: | ---: |",
         f"| {statement.month.first_day} | opening balance | | {money.show(statement.opening)} |",
     ]  # fmt: skip

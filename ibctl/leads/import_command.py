@@ -155,11 +155,11 @@ class Job:
     batch: LeadImport | None = None
 
     @property
-    def opening(self) -> dict[str, str | None]:
+    def opening(self) -> dict[str, Any]:
         """How the file is opened."""
         return {
             name: getattr(self.given, name) or getattr(self.mapping, name)
-            for name in ("encoding", "delimiter", "sheet")
+            for name in ("encoding", "delimiter", "sheet", "decimal_comma")
         }
 
     @property

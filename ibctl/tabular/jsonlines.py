@@ -30,6 +30,7 @@ class JsonLines(Table):
     """A checked NDJSON file; at least one of its lines is an object."""
 
     encoding: str
+    decimal_comma: bool
 
     def rows(self, on_bytes: Callable[[int], None] | None = None) -> Iterator[tuple[int, list[str]]]:
         """Yield the line number and the cells of each object; see `Table.rows`."""
@@ -44,7 +45,7 @@ class JsonLines(Table):
 
     def _cells(self, line: str) -> list[str]:
         try:
-            values = _object(line)
+            values = _object(line, _WITH_COMMA if self.decimal_comma else _DECODER)
         except ValueError as exc:
             return Misread([*[""] * len(self.header), line.strip()], f"the line is no JSON object: {exc}")
         found = [values.get(key) for key in self.header]
@@ -67,7 +68,7 @@ def is_object(line: str) -> bool:
     return True
 
 
-def open_json_lines(source: Source, *, encoding: str | None = None) -> JsonLines:
+def open_json_lines(source: Source, *, encoding: str | None = None, decimal_comma: bool = False) -> JsonLines:
     """Check a file from end to end, as NDJSON. Raises RequestError for what cannot be read as such."""
     wanted = text.named_encoding(encoding) if encoding is not None else None
     with source.opened() as content:
@@ -75,7 +76,7 @@ def open_json_lines(source: Source, *, encoding: str | None = None) -> JsonLines
         content.stream.seek(0)
         with text.lines(content.stream, found) as lines:
             header = _keys(source, lines)
-    return JsonLines(source=source, header=header, encoding=found)
+    return JsonLines(source=source, header=header, encoding=found, decimal_comma=decimal_comma)
 
 
 def _keys(source: Source, lines: Iterator[str]) -> list[str]:
@@ -94,21 +95,6 @@ def _keys(source: Source, lines: Iterator[str]) -> list[str]:
     return list(keys)
 
 
-def _object(line: str) -> dict[str, Any]:
-    """Read a line; numbers stay texts. Raises ValueError saying what is wrong."""
-    try:
-        values = _DECODER.decode(line.strip("\ufeff \t\r\n"))
-    except json.JSONDecodeError as exc:
-        raise ValueError(f"{exc.msg}, at its character {exc.pos + 1}") from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"it begins with '{line.strip()[:20]}'")
-    if "\\u" in line:
-        _require_text(values)
-    return values
-
-
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
@@ -121,7 +107,30 @@ def _constant(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
 
 
-_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_constant, object_pairs_hook=_pairs)
+def _decoder(mark: str) -> json.JSONDecoder:
+    """Return what reads a line; numbers stay texts, with this decimal mark."""
+    return json.JSONDecoder(
+        parse_float=lambda number: number.replace(".", mark), parse_int=str, parse_constant=_constant,
+        object_pairs_hook=_pairs,
+    )  # fmt: skip
+
+
+_DECODER, _WITH_COMMA = _decoder("."), _decoder(",")
+
+
+def _object(line: str, decoder: json.JSONDecoder = _DECODER) -> dict[str, Any]:
+    """Read a line. Raises ValueError saying what is wrong."""
+    try:
+        values = decoder.decode(line.strip("\ufeff \t\r\n"))
+    except json.JSONDecodeError as exc:
+        raise ValueError(f"{exc.msg}, at its character {exc.pos + 1}") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"it begins with '{line.strip()[:20]}'")
+    if "\\u" in line:
+        _require_text(values)
+    return values
 
 
 def _require_text(values: dict[str, Any]) -> None:

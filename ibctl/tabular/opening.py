@@ -21,29 +21,39 @@ _LONGEST_LINE = 1024 * 1024
 
 @contextmanager
 def open_table(
-    path: Path, *, encoding: str | None = None, delimiter: str | None = None, sheet: str | None = None
+    path: Path,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+    decimal_comma: bool = False,
 ) -> Iterator[Table]:
     """Check a file of any format from end to end and yield it; `-` is standard input.
 
-    Says on stderr what was found out about it, unless it is plain CSV. Raises RequestError, in one line that names the
-    file and mostly the line, for what cannot be read; UsageError for an option that does not exist for its format.
+    With `decimal_comma`, numbers that a format has as such (a workbook's cells, JSON's numbers) come with a comma: what
+    reads 1.234 as a thousand must not meet a number that is 1.234.
+
+    Says on stderr what was found out about the file, unless it is plain CSV. Raises RequestError, in one line that
+    names the file and mostly the line, for what cannot be read; UsageError for an option that its format does not have.
     """
     with open_source(path) as source:
-        table = _table(source, encoding, delimiter, sheet)
+        table = _table(source, encoding, delimiter, sheet, decimal_comma)
         found = _found(table, encoding, delimiter, sheet)
         if found:
             output.note(f"{table.path.name}: {found}")
         yield table
 
 
-def _table(source: Source, encoding: str | None, delimiter: str | None, sheet: str | None) -> Table:
+def _table(
+    source: Source, encoding: str | None, delimiter: str | None, sheet: str | None, decimal_comma: bool
+) -> Table:
     start = _start(source)
     if start.startswith(workbook.MAGIC) and not source.packed:
         _refuse(source, "an Excel workbook", encoding=encoding, delimiter=delimiter)
-        return open_sheet(source, name=sheet)
+        return open_sheet(source, name=sheet, decimal_comma=decimal_comma)
     if _is_json_lines(source, start):
         _refuse(source, "JSON", delimiter=delimiter, sheet=sheet)
-        return open_json_lines(source, encoding=encoding)
+        return open_json_lines(source, encoding=encoding, decimal_comma=decimal_comma)
     _refuse(source, "CSV", sheet=sheet)
     return open_csv(source, encoding=encoding, delimiter=delimiter)
 

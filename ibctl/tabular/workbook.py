@@ -42,6 +42,7 @@ class Sheet(Table):
     first_column: int
     # What is wrong with which cells: by row (1 is the first) and column (0 is the first), both the spreadsheet's.
     faults: Mapping[int, Mapping[int, str]]
+    decimal_comma: bool
     _cells: Any = field(repr=False)
 
     def rows(self, on_bytes: Callable[[int], None] | None = None) -> Iterator[tuple[int, list[str]]]:
@@ -50,7 +51,9 @@ class Sheet(Table):
         for number, values in enumerate(self._cells.iter_rows(), start=1):
             faults = self.faults.get(number)
             if number > self.header_row and (faults or any(value != "" for value in values)):
-                cells = self._fitted([value if type(value) is str else as_text(value) for value in values])
+                cells = self._fitted(
+                    [value if type(value) is str else as_text(value, self.decimal_comma) for value in values]
+                )
                 yield number, self._marked(cells, number, faults) if faults else cells
             if on_bytes is not None and number % ROWS_PER_REPORT == 0:
                 on_bytes(self.size * number // height)
@@ -73,7 +76,7 @@ class Sheet(Table):
         return cells
 
 
-def open_sheet(source: Source, *, name: str | None = None) -> Sheet:
+def open_sheet(source: Source, *, name: str | None = None, decimal_comma: bool = False) -> Sheet:
     """Read a sheet of a workbook, the first visible one unless `name` says which.
 
     Raises RequestError for what is no such workbook, or too large; NotFoundError when there is no such sheet.
@@ -83,12 +86,12 @@ def open_sheet(source: Source, *, name: str | None = None) -> Sheet:
     broken = (python_calamine.CalamineError, zipfile.BadZipFile, ElementTree.ParseError, expat.ExpatError, zlib.error)
     with source.opened() as content:
         try:
-            return _read(source, content.stream, name)
+            return _read(source, content.stream, name, decimal_comma)
         except (*broken, KeyError, ValueError, EOFError, NotImplementedError) as exc:
             raise RequestError(f"{source.path} cannot be read as an Excel workbook, it is damaged ({exc})") from None
 
 
-def _read(source: Source, stream: Any, name: str | None) -> Sheet:
+def _read(source: Source, stream: Any, name: str | None, decimal_comma: bool) -> Sheet:
     import python_calamine
 
     with zipfile.ZipFile(stream) as archive:
@@ -105,7 +108,8 @@ def _read(source: Source, stream: Any, name: str | None) -> Sheet:
         header_row, header = _header(source, sheet)
         return Sheet(
             source=source, header=header, marked=True, name=chosen, others=others, header_row=header_row,
-            first_column=(sheet.start or (0, 0))[1], faults=cell_faults.find(archive, part), _cells=sheet,
+            first_column=(sheet.start or (0, 0))[1], faults=cell_faults.find(archive, part),
+            decimal_comma=decimal_comma, _cells=sheet,
         )  # fmt: skip
 
 
@@ -146,14 +150,15 @@ def _header(source: Source, sheet: Any) -> tuple[int, list[str]]:
 # --------------------------------------------------------------------------------------------------------------- values
 
 
-def as_text(value: Any) -> str:
-    """Write a cell's value as a CSV file would have it."""
+def as_text(value: Any, decimal_comma: bool = False) -> str:
+    """Write a cell's value as a CSV file would have it, which may be one with decimal commas."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return _number(float(value))
+        number = _number(float(value))
+        return number.replace(".", ",") if decimal_comma else number
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     if isinstance(value, date | time):

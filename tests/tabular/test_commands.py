@@ -151,6 +151,24 @@ def test_a_row_that_cannot_be_read_is_refused_with_its_reason_and_the_others_go_
     assert account(stored)
 
 
+@pytest.mark.parametrize("file", ["x.xlsx", "x.ndjson"])
+def test_a_number_is_no_thousand_because_amounts_have_a_decimal_comma(
+    account: Sql, ibctl: Run, tmp_path: Path, file: str
+) -> None:
+    table: list[list[Any]] = [["email", "cpa"], ["0@x.com", 1.234], ["1@x.com", 1234.5], ["2@x.com", 12],
+                              ["3@x.com", "1.234"], ["4@x.com", "1.234,50"]]  # fmt: skip
+    path = tmp_path / file
+    path.write_bytes(as_workbook(table) if file == "x.xlsx" else objects(table))
+    assert ibctl("leads", "import", path, "--decimal-comma").exit_code == 6
+    stored = account('SELECT email, "cpaEarned" FROM "Lead" ORDER BY email')
+    assert stored == [("1@x.com", 1234.5), ("2@x.com", 12.0), ("3@x.com", 1234.0), ("4@x.com", 1234.5)]
+    assert "'1.234' has more than two decimals,0@x.com" in (tmp_path / f"{file}.rejects.csv").read_text()
+
+
+def objects(table: list[list[Any]]) -> bytes:
+    return "".join(json.dumps(dict(zip(table[0], row, strict=True))) + "\n" for row in table[1:]).encode()
+
+
 def test_a_cell_with_an_error_refuses_its_row(account: Sql, ibctl: Run, tmp_path: Path) -> None:
     path = tmp_path / "x.xlsx"
     path.write_bytes(as_workbook([*LEADS, ["carl@example.com", "Carl", "#N/A"]]))

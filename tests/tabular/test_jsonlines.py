@@ -1,6 +1,7 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -109,7 +110,8 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path, content: str
 
 
 def test_options_of_other_formats_are_wrong_usage(tmp_path: Path) -> None:
-    for option in ({"delimiter": ","}, {"sheet": "x"}):
+    options: list[Any] = [{"delimiter": ","}, {"sheet": "x"}]
+    for option in options:
         with (
             pytest.raises(UsageError, match="is JSON, which has none"),
             tabular.open_table(made(tmp_path, {"a": 1}), **option),

@@ -219,7 +219,8 @@ def test_a_sheet_that_memory_cannot_hold_is_refused(tmp_path: Path, monkeypatch:
 
 def test_options_of_other_formats_are_wrong_usage(tmp_path: Path) -> None:
     path = made(tmp_path, ["email"])
-    for option in ({"encoding": "utf-8"}, {"delimiter": ";"}):
+    options: list[Any] = [{"encoding": "utf-8"}, {"delimiter": ";"}]
+    for option in options:
         with (
             pytest.raises(UsageError, match="is an Excel workbook, which has none"),
             tabular.open_table(path, **option),

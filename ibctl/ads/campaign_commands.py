@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ibctl import clock, db, errors, money, output
+from ibctl import db, money, output
 from ibctl.ads import accounts, campaign_rules, campaigns, sync_rules
-from ibctl.ads.campaigns import Switch, Synced
-from ibctl.errors import RequestError, ServiceError, UsageError
+from ibctl.ads.campaigns import Synced
 from ibctl.output import Column, Format, Listing
 from ibctl.users import completion
 
@@ -49,16 +46,10 @@ SYNC_COLUMNS = [
     Column("created", "number"), Column("updated", "number"), Column("spend", "money"),
     Column("campaignSpend", "money", brief=False), Column("residual", "money"), Column("currency", "flag"),
 ]  # fmt: skip
-SWITCH_COLUMNS = [Column("id", brief=False), Column("name"), Column("account"), Column("outcome")]
 
 CampaignArgument = Annotated[
     str, typer.Argument(metavar="CAMPAIGN", help="Its name, id or Facebook id.", show_default=False)
 ]
-CampaignsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="CAMPAIGN", help="Names, ids or Facebook ids; - reads a list.", show_default=False),
-]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Let Facebook judge it, and change nothing.")]
 AccountOption = Annotated[str | None, typer.Option(help="Only this ad account: its id, act_…, or name.")]
 IbOption = Annotated[str | None, typer.Option(help="Only this IB: email or id.", autocompletion=completion.ibs)]
 Status = Literal["DRAFT", "ACTIVE", "PAUSED", "COMPLETED", "ERROR"]
@@ -193,149 +184,3 @@ def _tell_residuals(rows: Sequence[Synced]) -> None:
                 f"{money.show(one.residual, one.currency)} that {one.account} spent are in no campaign that Facebook "
                 "names: its campaigns do not add up to the account"
             )
-
-
-# ------------------------------------------------------------------------------------------------------------ switching
-
-
-@app.command()
-def pause(
-    campaign: CampaignsArgument = None,
-    account: AccountOption = None,
-    format: output.FormatOption = Format.table,
-    dry_run: DryRunOption = False,
-    reason: output.ReasonOption = None,
-    _yes: output.YesOption = False,
-) -> None:
-    """Stop campaigns, with everything under them; --account stops all of an account.
-
-    Example: ibctl ads campaigns pause 'US leads' 'DE leads' --reason 'budget spent'
-    """
-    _switch(_asked(campaign, account), "PAUSED", "paused", format, dry_run=dry_run, reason=reason)
-
-
-@app.command()
-def resume(
-    campaign: CampaignsArgument = None,
-    account: AccountOption = None,
-    format: output.FormatOption = Format.table,
-    dry_run: DryRunOption = False,
-    reason: output.ReasonOption = None,
-    yes: output.YesOption = False,
-) -> None:
-    """Let campaigns run again; asks, since they spend.
-
-    One that `create` made and that has never run is started with its ad set
-    and ad. What was paused below a campaign in Ads Manager stays paused.
-
-    Example: ibctl ads campaigns resume 'US leads'
-    """
-    asked = _asked(campaign, account)
-    _refuse_ended(asked)
-    if asked and not dry_run:
-        output.confirm(f"campaigns that run again: {len(asked):,}, {_budgets(asked)}", yes=yes)
-    _switch(asked, "ACTIVE", "resumed", format, dry_run=dry_run, reason=reason)
-
-
-@app.command()
-def archive(
-    campaign: CampaignsArgument,
-    format: output.FormatOption = Format.table,
-    dry_run: DryRunOption = False,
-    reason: output.ReasonOption = None,
-    yes: output.YesOption = False,
-) -> None:
-    """End campaigns for good: an archived one cannot run again. Asks.
-
-    Example: ibctl ads campaigns archive 'US leads'
-    """
-    asked = _asked(campaign, None)
-    if asked and not dry_run:
-        named = output.some([one.name for one in asked])
-        output.confirm(f"campaigns that end for good: {len(asked):,} ({named})", yes=yes)
-    _switch(asked, "ARCHIVED", "archived", format, dry_run=dry_run, reason=reason)
-
-
-def _asked(names: list[str] | None, account: str | None) -> list[Switch]:
-    """The campaigns that are meant, `-` among them standing for a list on stdin."""
-    if not names and account is None:
-        raise UsageError("name a campaign, or give --account for all of an account's")
-    wanted: list[str] = []
-    for name in names or []:
-        wanted += [line.strip() for line in sys.stdin if line.strip()] if name == "-" else [name]
-    with db.reading() as session:
-        return campaigns.switches(session, wanted, account)
-
-
-def _refuse_ended(asked: Sequence[Switch]) -> None:
-    ended = [one for one in asked if one.end is not None and one.end <= clock.now()]
-    if ended:
-        raise RequestError(
-            f"'{ended[0].name}' ended on {ended[0].end:%Y-%m-%d %H:%M} UTC: Facebook lets no ended campaign run"
-        )
-    if over := [one for one in asked if one.status == "COMPLETED"]:
-        raise RequestError(f"'{over[0].name}' is COMPLETED (archived, deleted or over): it cannot run again")
-
-
-def _budgets(asked: Sequence[Switch]) -> str:
-    """Write what campaigns may spend: `up to 150.00 USD a day and 500.00 USD in all`."""
-    sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
-    for one in asked:
-        if one.daily_budget is not None:
-            sums[one.connection.currency, " a day"] += one.daily_budget
-        elif one.lifetime_budget is not None:
-            sums[one.connection.currency, " in all"] += one.lifetime_budget
-    parts = [f"{money.show(amount, currency)}{span}" for (currency, span), amount in sorted(sums.items())]
-    return f"up to {' and '.join(parts)}" if parts else "with budgets that are not known here"
-
-
-def _switch(
-    asked: Sequence[Switch], status: str, word: str, format: Format, *, dry_run: bool, reason: str | None
-) -> None:  # fmt: skip
-    """Switch campaigns, one batch for each account, and end: 6 when Facebook refused some, 5 when all."""
-    outcomes: dict[str, Exception | None] = {}
-    for connection, group in _by_account(asked):
-        outcomes |= _switch_account(connection, group, status, dry_run=dry_run)
-    with db.transaction(dry_run=dry_run, reason=reason) as session:
-        campaigns.switched(session, outcomes, {"ARCHIVED": "COMPLETED"}.get(status, status))
-    rows = [
-        {"id": one.id, "name": one.name, "account": one.connection.name, "outcome": str(outcomes[one.id] or word)}
-        for one in asked
-    ]
-    output.show(rows, SWITCH_COLUMNS, Listing(format))
-    failed = [one for one in outcomes.values() if one is not None]
-    # Not by `announce`: `undo` would take back what is stored here, and nothing at Facebook.
-    output.note(f"campaigns {word}: {len(asked) - len(failed):,}{'; dry run: nothing was changed' if dry_run else ''}")
-    if failed:
-        output.note(f"campaigns that Facebook did not let be {word}: {len(failed):,}")
-        raise typer.Exit(ServiceError.exit_code if len(failed) == len(asked) else errors.PARTIAL)
-
-
-def _by_account(asked: Sequence[Switch]) -> Iterator[tuple[Connection, list[Switch]]]:
-    groups: dict[str, list[Switch]] = defaultdict(list)
-    for one in asked:
-        groups[one.connection.id].append(one)
-    for group in groups.values():
-        yield group[0].connection, group
-
-
-def _switch_account(
-    connection: Connection, group: Sequence[Switch], status: str, *, dry_run: bool
-) -> dict[str, Exception | None]:
-    """Switch one account's campaigns; returns by row id what Facebook said against it, if anything."""
-    from ibctl.integrations.facebook import campaigns as facebook
-    from ibctl.integrations.facebook.client import Line
-    from ibctl.integrations.facebook.failures import GraphError, VersionExpiredError
-
-    ids = [id_ for one in group for id_ in (one.ids if status == "ACTIVE" else [one.campaign])]
-    try:
-        with Line() as line:
-            graph = line.graph(connection.token)
-            answers = facebook.set_status(graph, ids, status, validate_only=dry_run)
-    except VersionExpiredError:
-        raise
-    except GraphError as exc:
-        with db.transaction(dry_run=dry_run) as session:
-            accounts.note_failure(session, connection.id, exc)
-        return dict.fromkeys((one.id for one in group), exc)
-    return {one.id: next((answers[id_] for id_ in one.ids if answers.get(id_)), None) for one in group}

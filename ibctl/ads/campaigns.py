@@ -6,16 +6,15 @@ is without the tag that ibctl puts behind it at Facebook. Money is in the ad acc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, money
+from ibctl import clock
 from ibctl.ads import accounts, action_rules, minor_units, objectives
 from ibctl.ads import campaign_rules as rules
 from ibctl.ads.accounts import Connection
@@ -300,83 +299,3 @@ def _objective(row: AdCampaign, told: str) -> str:
 
 def _major(minor: int | None, currency: str) -> float | None:
     return None if minor is None else float(minor_units.from_minor(minor, currency))
-
-
-# ------------------------------------------------------------------------------------------------------------ switching
-
-
-@dataclass(frozen=True)
-class Switch:
-    """A campaign that is to be paused, resumed or archived; `ids` are all that has to run for it to run."""
-
-    id: str
-    name: str
-    ids: Sequence[str]
-    connection: Connection
-    status: str
-    # In the account's currency; one of them, or none where Facebook has not said.
-    daily_budget: Decimal | None
-    lifetime_budget: Decimal | None
-    end: datetime | None
-
-    @property
-    def campaign(self) -> str:
-        """Facebook's id of the campaign itself."""
-        return self.ids[-1]
-
-
-def switches(session: Session, names: Iterable[str], account: str | None) -> list[Switch]:
-    """Return the named campaigns, or all live ones of an account, with what it takes to switch them.
-
-    Raises NotFoundError, and RequestError for one that is not at Facebook (yet), or whose account is not connected.
-    """
-    found = [find(session, name) for name in names]
-    if account is not None:
-        id_ = accounts.find(session, account).id
-        live = select(AdCampaign).where(AdCampaign.ad_account_id == id_, col(AdCampaign.fb_campaign_id).is_not(None))
-        found += session.exec(live.where(col(AdCampaign.status) != "COMPLETED").order_by(AdCampaign.id)).all()
-    unique = {row.id: row for row in found}
-    for row in unique.values():
-        if row.fb_campaign_id is None:
-            raise RequestError(f"'{row.name}' is a draft: Facebook has no such campaign (yet)")
-    if not unique:
-        return []
-    known = accounts.connections(session, sorted({row.ad_account_id for row in unique.values()}))
-    if known.closed:
-        raise known.closed[0][2]
-    by_id = {one.id: one for one in known.usable}
-    return [_switch(session, row, by_id[row.ad_account_id]) for row in unique.values()]
-
-
-def _switch(session: Session, row: AdCampaign, connection: Connection) -> Switch:
-    build = session.get(CampaignBuild, row.id)
-    # What ibctl made is paused on every level until it is first let run; later, a level that is paused was paused by
-    # somebody, and stays so.
-    below = [row.fb_ad_id, row.fb_ad_set_id] if build is not None and build.activated_at is None else []
-    return Switch(
-        row.id, row.name, [id_ for id_ in (*below, row.fb_campaign_id) if id_], connection, row.status,
-        _amount(row.daily_budget), _amount(row.lifetime_budget), row.end_date,
-    )  # fmt: skip
-
-
-def _amount(value: float | None) -> Decimal | None:
-    return None if value is None else money.from_float(value)
-
-
-def switched(session: Session, outcomes: Mapping[str, Exception | None], status: str) -> None:
-    """Store what became of campaigns, by row id: the new status, or what Facebook said against it."""
-    held = select(AdCampaign).where(col(AdCampaign.id).in_(outcomes.keys())).order_by(AdCampaign.id).with_for_update()
-    for row in session.exec(held):
-        failure = outcomes[row.id]
-        if failure is None:
-            set_state(row, status, None)
-            _note_activation(session, row, status)
-        else:
-            row.error_message, row.error_count = str(failure), row.error_count + 1
-        row.updated_at = clock.now()
-
-
-def _note_activation(session: Session, row: AdCampaign, status: str) -> None:
-    build = session.get(CampaignBuild, row.id)
-    if status == "ACTIVE" and build is not None and build.activated_at is None:
-        build.activated_at = clock.now()

@@ -15,6 +15,7 @@ from ibctl.ads import (
     create_commands,
     service,
     spend_commands,
+    switch_commands,
     sync_commands,
     template_commands,
     token_commands,
@@ -35,6 +36,8 @@ app.add_typer(token_commands.app, name="tokens")
 app.add_typer(template_commands.app, name="templates")
 app.add_typer(campaign_commands.app, name="campaigns")
 campaign_commands.app.command("create")(create_commands.create)
+for switching in (switch_commands.pause, switch_commands.resume, switch_commands.archive):
+    campaign_commands.app.command()(switching)
 app.command("boost")(create_commands.boost)
 
 COLUMNS = [

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ibctl import db, money, output
-from ibctl.ads import accounts, campaign_creation, campaign_orders, templates
+from ibctl.ads import accounts, campaign_creation, campaign_orders, sync_rules, templates
+from ibctl.ads.accounts import Connection
 from ibctl.ads.campaign_calls import STEPS, Wanted
 from ibctl.ads.campaign_creation import Intent, Made
 from ibctl.ads.template_schema import FINANCIAL
 from ibctl.errors import RequestError, UsageError
+from ibctl.integrations.facebook import campaigns as facebook
+from ibctl.integrations.facebook.client import Graph, Line
+from ibctl.integrations.facebook.failures import TokenError
 from ibctl.output import Column, Format, Listing
-
-if TYPE_CHECKING:
-    from ibctl.ads.accounts import Connection
-    from ibctl.integrations.facebook.client import Graph, Line
 
 CREATED_COLUMNS = [
     Column("id"), Column("name"), Column("status", "flag"), Column("fbCampaignId"), Column("fbAdSetId"),
@@ -30,6 +30,7 @@ PageOption = Annotated[str | None, typer.Option(help="The page's id; default: th
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be sent, let Facebook judge it, make nothing.")
 ]
+MaxWaitOption = Annotated[str, typer.Option(help="Wait so long for Facebook's limits, then give up.")]
 ActivateOption = Annotated[bool, typer.Option("--activate", help="Let it run once it is made; asks.")]
 
 
@@ -57,6 +58,7 @@ def create(
         list[str] | None, typer.Option(metavar="RULE", help="Although the template breaks it.", show_default=False)
     ] = None,
     activate: ActivateOption = False,
+    max_wait: MaxWaitOption = "5m",
     format: output.FormatOption = Format.table,
     dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,
@@ -80,7 +82,7 @@ def create(
         connection = campaign_orders.connection(session, account)
         intent = campaign_orders.from_template(session, connection, template, options, rules_allowed)
     _confirm(intent, connection, activate=activate and not dry_run, yes=yes)
-    with _line() as line:
+    with Line(max_wait=sync_rules.seconds("--max-wait", max_wait)) as line:
         graph = line.graph(connection.token)
         _run(graph, connection, intent, activate=activate, format=format, dry_run=dry_run, reason=reason)
 
@@ -99,6 +101,7 @@ def boost(
         str, typer.Option(help="NONE for a post about nothing financial.", show_default="financial products")
     ] = FINANCIAL,
     activate: ActivateOption = False,
+    max_wait: MaxWaitOption = "5m",
     format: output.FormatOption = Format.table,
     dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,
@@ -116,7 +119,7 @@ def boost(
     with db.reading() as session:
         connection = campaign_orders.connection(session, account, for_post=True)
     whole = campaign_orders.post_id(connection, post, page)
-    with _line() as line:
+    with Line(max_wait=sync_rules.seconds("--max-wait", max_wait)) as line:
         graph = line.graph(connection.token)
         intent = campaign_orders.from_post(
             connection, _promotable(line, graph, connection, whole), budget=budget, length=days,
@@ -124,12 +127,6 @@ def boost(
         )  # fmt: skip
         _confirm(intent, connection, activate=activate and not dry_run, yes=yes)
         _run(graph, connection, intent, activate=activate, format=format, dry_run=dry_run, reason=reason)
-
-
-def _line() -> Line:
-    from ibctl.integrations.facebook.client import Line
-
-    return Line()
 
 
 def _category(text: str) -> str | None:
@@ -141,8 +138,6 @@ def _category(text: str) -> str | None:
 
 def _promotable(line: Line, graph: Graph, connection: Connection, post: str) -> str:
     """Return the id of a post that may be promoted. Raises RequestError, GraphError."""
-    from ibctl.integrations.facebook import campaigns as facebook
-
     page_graph = line.graph(connection.page_token) if connection.page_token else graph
     found = facebook.post(page_graph, post)
     if found.why_not:
@@ -151,8 +146,6 @@ def _promotable(line: Line, graph: Graph, connection: Connection, post: str) -> 
 
 
 def _countries(graph: Graph, connection: Connection, named: str | None) -> list[str]:
-    from ibctl.integrations.facebook import campaigns as facebook
-
     if named is None:
         country = facebook.limits(graph, connection.name).country
         if country is None:
@@ -184,8 +177,6 @@ def _run(
     graph: Graph, connection: Connection, intent: Intent, *, activate: bool, format: Format, dry_run: bool,
     reason: str | None,
 ) -> None:  # fmt: skip
-    from ibctl.integrations.facebook.failures import TokenError
-
     try:
         if dry_run:
             _rehearse(graph, connection, intent, format)

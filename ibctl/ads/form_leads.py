@@ -98,6 +98,8 @@ class Taken:
     # Of people who belong to another IB, and stay there.
     elsewhere: int = 0
     settled: Sequence[Settled] = ()
+    # The files of the refused ones.
+    rejects: Sequence[Path] = ()
     repeated: list[FormLead] = field(default_factory=list)
 
     def plus(self, other: Taken) -> Taken:
@@ -107,7 +109,8 @@ class Taken:
             self.read, self.tests, self.known + other.known, self.created + other.created,
             self.updated + other.updated, self.unchanged + other.unchanged,
             {code: self.refused.get(code, 0) + other.refused.get(code, 0) for code in codes},
-            self.elsewhere + other.elsewhere, together(self.settled, other.settled), other.repeated,
+            self.elsewhere + other.elsewhere, together(self.settled, other.settled), [*self.rejects, *other.rejects],
+            other.repeated,
         )  # fmt: skip
 
 
@@ -180,6 +183,7 @@ def _import(
     taken.created, taken.updated, taken.unchanged = result.created, result.updated, result.unchanged
     taken.refused = {code: count for code, count in result.refused.items() if code != "duplicate"}
     taken.elsewhere, taken.settled = result.kept.get("userId", 0), result.settled
+    taken.rejects = [refused.path] if refused.count else []
     taken.repeated = _record(session, form, fresh)
 
 

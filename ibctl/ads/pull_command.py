@@ -15,7 +15,7 @@ from ibctl import clock, db, errors, output
 from ibctl.ads import accounts, form_leads, sync_rules
 from ibctl.ads.form_leads import Taken
 from ibctl.ads.trouble import Run
-from ibctl.errors import NotFoundError, ServiceError, UsageError
+from ibctl.errors import NotFoundError, RequestError, ServiceError, UsageError
 from ibctl.integrations.facebook import forms as facebook
 from ibctl.integrations.facebook.client import Line
 from ibctl.integrations.facebook.forms import DAYS_KEPT, Form, FormLead
@@ -46,10 +46,11 @@ class Pull:
     archived: bool
     until: dict[str, Any]
     rows: list[dict[str, Any]] = field(default_factory=list)
-    rejects: list[Path] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     # All forms are taken under one change set, each in a transaction of its own.
     written: db.Written = field(default_factory=lambda: db.Written(None, {}, False))
+    # Forms whose owner is not clear; every other failure is Facebook's.
+    unclear: int = 0
 
 
 @app.command()
@@ -131,13 +132,15 @@ def _pull_one(line: Line, job: Pull, connection: Connection, form: Form) -> None
     for number in itertools.count():
         path = job.folder / f"facebook-form-{form.id}{f'-{number}' if number else ''}.rejects.csv"
         begun = job.written.change_set
-        with db.transaction(dry_run=job.run.dry_run, reason=job.run.reason, continues=begun) as session:
-            taken = form_leads.take(session, form, pending, job.order, path)
+        try:
+            with db.transaction(dry_run=job.run.dry_run, reason=job.run.reason, continues=begun) as session:
+                taken = form_leads.take(session, form, pending, job.order, path)
+        except RequestError:
+            job.unclear += 1
+            raise
         if begun is None:
             job.written = session.written
         whole = taken if not number else whole.plus(taken)
-        if sum(taken.refused.values()):
-            job.rejects.append(path)
         pending = taken.repeated
         if not pending or job.run.dry_run:
             break
@@ -167,7 +170,7 @@ def _tell_lost(job: Pull, form: Form, span: form_leads.Span) -> None:
 
 
 def _tell(job: Pull, listing: Listing, *, quiet: bool) -> None:
-    """Say what was taken, and end: 6 when leads were refused or some forms could not be read, 5 when none could."""
+    """Say what was taken, and end: 6 when leads were refused or some forms failed, 5 or 3 when all did."""
     refused, failed = sum(row["refused"] for row in job.rows), job.run.failed
     silent = quiet and not refused and not failed
     if not silent:
@@ -179,8 +182,10 @@ def _tell(job: Pull, listing: Listing, *, quiet: bool) -> None:
         created = sum(row["created"] for row in job.rows)
         job.written.announce(f"forms read: {len(job.rows):,}, leads created: {created:,}")
     if refused:
-        output.note(f"leads refused: {refused:,}; to mend and import: {output.some([str(p) for p in job.rejects])}")
+        files = [str(path) for one in job.taken for path in one.rejects]
+        output.note(f"leads refused: {refused:,}; to mend and import: {output.some(files)}")
     if failed:
         output.note(f"what failed: {output.some(failed)}")
     if refused or failed:
-        raise typer.Exit(errors.PARTIAL if job.rows else ServiceError.exit_code)
+        none = RequestError.exit_code if job.unclear == len(failed) else ServiceError.exit_code
+        raise typer.Exit(errors.PARTIAL if job.rows else none)

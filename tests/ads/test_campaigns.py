@@ -299,6 +299,15 @@ def test_one_that_has_ended_is_not_resumed(anna: Shop) -> None:
     assert (run.exit_code, "ended on 2026-01-31 23:59 UTC" in run.stderr) == (3, True)
 
 
+def test_nothing_is_resumed_in_an_account_that_shows_no_ads(anna: Shop) -> None:
+    id_ = campaign(anna, "Leads", status="PAUSED")
+    sync(anna)
+    anna.world.accounts["900"].status = 2
+    run = anna.run("campaigns", "resume", "Leads", "--yes")
+    assert (run.exit_code, "act_900 shows no ads: it is DISABLED" in run.stdout) == (3, True)
+    assert (anna.world.objects[id_]["status"], anna.row("status", "Leads")) == ("PAUSED", ("PAUSED",))
+
+
 def test_all_of_an_account_and_a_list_on_stdin(anna: Shop) -> None:
     for number in range(3):
         campaign(anna, f"C{number}")

@@ -193,7 +193,7 @@ _USE = """
 """
 _CHANGE_SET = sa.text(_USE.format("nextval(pg_get_serial_sequence('ibctl.change_set', 'id'))"))
 _DRY_CHANGE_SET = sa.text(_USE.format("0"))
-_LAST_STEP = sa.text("""SELECT coalesce(max(step), 0) FROM ibctl.change WHERE "changeSetId" = :id""")
+_LAST_STEP = sa.text("SELECT coalesce((SELECT steps FROM ibctl.change_set WHERE id = :id), 0)")
 
 
 def _begin(session: Transaction, *, dry_run: bool, continues: int | None) -> None:
@@ -263,11 +263,13 @@ def _require_upgraded(session: Session) -> None:
 _COUNTS = sa.text("SELECT CAST(current_setting('ibctl.counts') AS jsonb)")
 _INSERT_CHANGE_SET = sa.text(
     """
-    INSERT INTO ibctl.change_set (id, "createdAt", actor, host, command, reason, counts, columns, undoes)
+    INSERT INTO ibctl.change_set (id, "createdAt", actor, host, command, reason, counts, columns, steps, undoes)
     SELECT :id, :created_at, :actor, :host, :command, :reason, CAST(:counts AS jsonb),
-      jsonb_object_agg(t."tableName", t.columns), CAST(:undoes AS bigint)
+      jsonb_object_agg(t."tableName", t.columns), CAST(current_setting('ibctl.step') AS bigint), CAST(:undoes AS bigint)
     FROM ibctl.table_columns t WHERE t."tableName" = ANY(:tables)
-    ON CONFLICT (id) DO UPDATE SET counts = excluded.counts, columns = change_set.columns || excluded.columns
+    ON CONFLICT (id) DO UPDATE SET counts = excluded.counts, columns = change_set.columns || excluded.columns,
+      steps = excluded.steps
+    WHERE change_set.columns || excluded.columns = excluded.columns || change_set.columns
     """
 )
 
@@ -287,7 +289,11 @@ def _record(session: Transaction, *, dry_run: bool, reason: str | None, undoes: 
         "tables": list(counts),
         "undoes": undoes,
     }
-    session.execute(_INSERT_CHANGE_SET, values)
+    if not session.execute(_INSERT_CHANGE_SET, values).rowcount:  # type: ignore[attr-defined] # a CursorResult
+        raise RequestError(
+            f"a table has other columns than when change set {session.change_set_id} was begun, nothing more was "
+            f"written: `ibctl undo {session.change_set_id}`, or begin anew with what is left"
+        )
     return Written(session.change_set_id, counts, dry_run)
 
 

@@ -155,6 +155,35 @@ def test_a_change_set_says_who_where_how_and_why(sql: Sql) -> None:
     assert abs((clock.now() - created).total_seconds()) < 60
 
 
+def go_on(number: int | None, *statements: str) -> db.Written:
+    with db.transaction(continues=number) as session:
+        for statement in statements:
+            run(session, statement)
+    return session.written
+
+
+def test_a_change_set_goes_on_in_another_transaction(sql: Sql) -> None:
+    first = write(NEW_USER, NEW_LEADS.format(2))
+    second = go_on(first.change_set, "UPDATE \"Lead\" SET status = 'x'", 'DELETE FROM "Lead"')
+    assert (second.change_set, second.counts) == (first.change_set, {"Lead": {"update": 2, "delete": 2}})
+    counts = {"Lead": {"insert": 2, "update": 2, "delete": 2}, "User": {"insert": 1}}
+    assert sql("SELECT counts FROM ibctl.change_set") == [(counts,)]
+    assert [step for step, *_ in recorded(sql, first.change_set)] == [1, 2, 2, 3, 3, 4, 4]
+
+
+def test_a_change_set_does_not_go_on_where_the_tables_have_other_columns(sql: Sql) -> None:
+    first = write(NEW_USER, NEW_LEADS.format(2))
+    sql('ALTER TABLE "User" ADD COLUMN nick text')
+    go_on(first.change_set, "UPDATE \"Lead\" SET status = 'x'")
+    before = sql("SELECT to_jsonb(s) FROM ibctl.change_set s")
+    with pytest.raises(RequestError, match="other columns than when change set 1 was begun, nothing more was written"):
+        go_on(first.change_set, "UPDATE \"User\" SET email = 'y'")
+    assert (sql("SELECT to_jsonb(s) FROM ibctl.change_set s"), sql('SELECT email FROM "User"')) == (
+        before,
+        [("ib@x.com",)],
+    )
+
+
 def test_a_transaction_that_writes_nothing_leaves_no_change_set(sql: Sql) -> None:
     with db.transaction() as session:
         run(session, "SELECT 1")

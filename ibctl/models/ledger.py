@@ -59,6 +59,8 @@ class ChangeSet(SQLModel, table=True):
     counts: dict[str, dict[str, int]] = Field(sa_column=Column("counts", JSONB, nullable=False))
     # The columns that the images have, in their order: {"Lead": [["id", "text"], …]}
     columns: dict[str, list[tuple[str, str]]] = Field(sa_column=Column("columns", JSONB, nullable=False))
+    # How many statements wrote: the last one's number.
+    steps: int = Field(sa_column=Column("steps", BigInteger, nullable=False))
     # The change set that this one took back.
     undoes: int | None = Field(default=None, sa_column=Column("undoes", BigInteger))
 

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text),
         sa.Column("counts", JSONB, nullable=False),
         sa.Column("columns", JSONB, nullable=False),
+        sa.Column("steps", sa.BigInteger, nullable=False),
         sa.Column("undoes", sa.BigInteger),
         sa.Index("change_set_undoes_idx", "undoes"),
         schema="ibctl",

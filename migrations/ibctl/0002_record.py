@@ -102,7 +102,7 @@ READING = (
     # A transaction's own changes have no change set until it ends.
     """
     CREATE VIEW ibctl.change_image AS
-    SELECT c."changeSetId", c.step, c."tableName", c."rowId",
+    SELECT c."changeSetId", c.step, c."tableName", c."rowId", c."before" AS "beforeText", c."after" AS "afterText",
       CASE WHEN c."before" IS NULL THEN 'insert' WHEN c."after" IS NULL THEN 'delete' ELSE 'update' END AS operation,
       ibctl.row_image(c."before", n.columns) AS "before", ibctl.row_image(c."after", n.columns) AS "after", n.columns
     FROM ibctl.change c

@@ -127,9 +127,9 @@ def test_a_filter_that_means_nothing_is_wrong_usage(
 
 def test_ten_thousand_change_sets_are_listed_with_their_undos(sql: Sql, database: str) -> None:
     sql(
-        'INSERT INTO ibctl.change_set ("createdAt", actor, host, command, counts, columns, undoes)'
+        'INSERT INTO ibctl.change_set ("createdAt", actor, host, command, counts, columns, steps, undoes)'
         " SELECT now(), 'a', 'h', 'c',"
-        " '{\"Lead\": {\"insert\": 1}}', '{}', CASE WHEN n % 2 = 0 THEN n - 1 END FROM generate_series(1, 10000) n"
+        " '{\"Lead\": {\"insert\": 1}}', '{}', 1, CASE WHEN n % 2 = 0 THEN n - 1 END FROM generate_series(1, 10000) n"
     )
     with db.reading() as session:
         rows = list(service.change_sets(session, service.Filter(), limit=50))

@@ -74,6 +74,15 @@ def test_nothing_says_any_more_who_the_person_was(platform: Platform, ibctl: Run
     assert "takes it back" not in done.stderr
 
 
+def test_an_id_of_any_form_is_found_in_the_record(platform: Platform, ibctl: Run) -> None:
+    for number, lead in enumerate(('a,"b', "(c)", "d\\\\e", "")):
+        platform.lead(id=lead, trackingToken=f"t{number}")
+        ibctl("leads", "activity", "add", f"t{number}", "call", "--description", "rang Kolb")
+        platform.sql('DELETE FROM "LeadActivity"')
+        assert ibctl("leads", "anonymize", f"t{number}", "--yes").exit_code == 0
+        assert "kolb" not in dump(platform), lead
+
+
 def test_the_record_forgets_the_person_though_the_tables_have_changed_since(platform: Platform, ibctl: Run) -> None:
     lead = anna(platform, ibctl)
     ibctl("leads", "edit", lead, "--first-name", 'Ädams "Kolb", \\\\')

@@ -31,8 +31,7 @@ REMEMBERED = 20_000
 _PLAIN_TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}").fullmatch
 _PLAIN_EMAIL = contacts.PLAIN_EMAIL.fullmatch
 _PLAIN_MOMENT = dates.PLAIN.fullmatch
-_TO_ESCAPE = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
-_ESCAPES = str.maketrans(_TO_ESCAPE)
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,32 +269,30 @@ def _as_text(value: str | datetime | Decimal) -> str:
 
 
 def copy_lines(batch: Batch, ids: Iterable[str]) -> str:
-    """Return a batch as lines of COPY's text format: number, id, code, field, message, then the values.
-
-    A refused row has neither id nor values; a good one takes the next of `ids`.
+    """Return a batch as lines of COPY's text format, where nothing stands for NULL: number, id, code, field, message,
+    then the values. A refused row has neither id nor values; a good one takes the next of `ids`.
     """
-    good = [repeat("\\N")] * 3
     if batch.refused:
         places = [place for place in range(len(batch.numbers)) if place not in batch.refused]
         numbers: Iterable[int] = [batch.numbers[place] for place in places]
         columns = [[values[place] for place in places] for values in batch.values]
     else:
         numbers, columns = batch.numbers, batch.values
-    rows = zip(map(str, numbers), ids, *good, *map(_copied, columns), strict=False)
-    lines = ["\t".join(row) for row in rows]
+    no_refusal = [repeat("")] * 3
+    lines = ["\t".join(row) for row in zip(map(str, numbers), ids, *no_refusal, *map(_copied, columns), strict=False)]
     lines += [_refused_line(batch.numbers[place], why, len(columns)) for place, why in batch.refused.items()]
     return "\n".join(lines) + "\n"
 
 
 def _copied(values: Values) -> Sequence[str]:
-    """Return a column with NULLs as COPY writes them, and with what COPY would take for its own marks escaped."""
-    texts = ["" if value is None else value for value in values] if None in values else values
-    joined = "\n".join(texts)  # type: ignore[arg-type] # no None is left in it
+    """Return a column as COPY reads it, with what COPY would take for its own marks escaped."""
+    texts = [value or "" for value in values]
+    joined = "\n".join(texts)
     if "\\" in joined or "\t" in joined or "\r" in joined or joined.count("\n") >= len(texts):
-        return ["\\N" if value is None else value.translate(_ESCAPES) for value in values]
-    return [text or "\\N" for text in texts] if texts is not values else texts  # type: ignore[return-value]
+        return [text.translate(_ESCAPES) for text in texts]
+    return texts
 
 
 def _refused_line(number: int, why: RowError, width: int) -> str:
-    words = (why.code, why.field, why.message)
-    return "\t".join((str(number), "\\N", *(word.translate(_ESCAPES) for word in words), *["\\N"] * width))
+    words = (word.translate(_ESCAPES) for word in (why.code, why.field, why.message))
+    return "\t".join((str(number), "", *words, *[""] * width))

@@ -1,6 +1,6 @@
 """The import of a file of leads, as SQL over sets; and which months a change of leads touches.
 
-`lead_file` holds a file's rows until the transaction ends. A row is refused when it has a `code`; one with a `known`
+`lead_file` holds a file's rows until all is done. A row is refused when it has a `code`; one with a `known`
 lead changes that one when it is marked as `changed`, and says nothing new otherwise; all others are to be created. The
 statements are run in this order; `update_sql` has those that a mode other than `create` puts between.
 """
@@ -41,21 +41,26 @@ FIELDS = {
     **dict.fromkeys(("ftdEarned", "cpaEarned", "totalEarned"), "numeric"),
 }  # fmt: skip
 
-CREATE_FILE = sa.text(
-    f"""
-    CREATE TEMP TABLE lead_file (
+# No temporary table where that can be avoided: parallel workers cannot see one, and finding what is there already among
+# a million leads takes half the time with them.
+MAY_CREATE = sa.text("SELECT has_schema_privilege('ibctl', 'CREATE')")
+ADD_SCHEMA = sa.text("SELECT set_config('search_path', current_setting('search_path') || ', ibctl', true)")
+_FILE = f"""(
       line integer NOT NULL, id text, code text, field text, message text, known text, changed boolean,
       {", ".join(f'"{name}" {kind}' for name, kind in FIELDS.items())},
       "phoneKey" text GENERATED ALWAYS AS ({phone_key("phone")}) STORED
-    ) ON COMMIT DROP
-    """
-)
+    )"""
+CREATE_FILE = sa.text(f"CREATE UNLOGGED TABLE ibctl.lead_file {_FILE}")
+CREATE_TEMPORARY_FILE = sa.text(f"CREATE TEMP TABLE lead_file {_FILE} ON COMMIT DROP")
+DROP_FILE = sa.text("DROP TABLE lead_file")
+# The default holds no file's worth of hashes, and compiling takes longer here than it saves.
+PLAN_FOR_MANY = sa.text("SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true)")
 
 
 def copy_file(fields: Sequence[str]) -> str:
     """Return the COPY that takes line, id, code, field and message, and then the values of `fields`."""
     names = "".join(f', "{name}"' for name in fields)
-    return f"COPY lead_file (line, id, code, field, message{names}) FROM STDIN"
+    return f"COPY lead_file (line, id, code, field, message{names}) FROM STDIN WITH (NULL '')"
 
 
 # ----------------------------------------------------------------------------------------- leads that are there already
@@ -136,6 +141,13 @@ _WRITES = "f.code IS NULL AND (f.known IS NULL OR f.changed)"
 # Two rows repeat each other when they share one of these; `known`: when they change the same lead.
 _SHARED = (*KEYS, "known")
 
+# Whether any row repeats another, told by hashes: sorting numbers is far cheaper than grouping texts. Two texts of one
+# hash cost a closer look, and nothing else.
+ANY_REPEATED = sa.text(
+    "SELECT "
+    + " OR ".join(f'count(DISTINCT hashtextextended(f."{key}", 0)) < count(f."{key}")' for key in _SHARED)
+    + f" FROM lead_file f WHERE {_WRITES}"
+)
 _REPEATED = " UNION ".join(
     f"""
         SELECT f.line FROM lead_file f JOIN (
@@ -220,7 +232,9 @@ COUNTS = sa.text(
 REFUSED_BY_CODE = sa.text(
     "SELECT code, count(*) AS rows FROM lead_file WHERE code IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
 )
-REFUSED = sa.text("SELECT line, code, field, message FROM lead_file WHERE code IS NOT NULL ORDER BY line")
+REFUSED = sa.text(
+    "SELECT line, code, coalesce(field, ''), message FROM lead_file WHERE code IS NOT NULL ORDER BY line"
+)
 
 # ------------------------------------------------------------------------------------------------------- settled months
 

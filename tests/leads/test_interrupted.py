@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import time
@@ -100,6 +101,39 @@ def test_an_import_killed_at_any_point_leaves_no_lead_behind(
     assert done.exit_code == 6
     assert platform.count() == ROWS
     assert platform.sql("SELECT created, refused FROM ibctl.lead_import") == [(ROWS, 1)]
+
+
+def test_an_import_killed_at_twenty_random_moments_is_done_or_not_begun(
+    platform: Platform, database: str, file: Write
+) -> None:
+    platform.user("ib@x.com")
+    path = leads_file(file, 0, ROWS)
+    before = platform.everything()
+    whole = time.monotonic()
+    first = start(path)
+    first.communicate(timeout=60)
+    whole = time.monotonic() - whole
+    assert first.returncode == 6
+    moments = random.Random(2025)
+    ended = 0
+    for _ in range(20):
+        platform.sql(
+            'TRUNCATE "Lead", ibctl.lead_import, ibctl.lead_import_reject, ibctl.change_set, ibctl.change CASCADE'
+        )
+        run = start(path)
+        time.sleep(moments.uniform(0.3, 1.0) * whole)
+        kill(run)
+        wait_until_gone(database)
+        if platform.everything() != before:
+            ended += 1
+            assert platform.sql('SELECT count(*) FROM "Lead"') == [(ROWS,)]
+            assert platform.sql('SELECT created, refused, "finishedAt" IS NOT NULL FROM ibctl.lead_import') == [
+                (ROWS, 1, True)
+            ]
+            assert platform.sql("SELECT count(*) FROM ibctl.lead_import_reject") == [(1,)]
+            assert platform.sql("SELECT counts FROM ibctl.change_set") == [({"Lead": {"insert": ROWS}},)]
+            assert platform.sql("SELECT count(*) FROM ibctl.change") == [(ROWS,)]
+    assert ended < 20
 
 
 def test_an_import_killed_while_it_reads_leaves_no_lead_behind(platform: Platform, database: str, file: Write) -> None:

@@ -188,10 +188,9 @@ def test_values_are_written_as_copy_reads_them() -> None:
     ]
     text = rows.copy_lines(ready.read(list(enumerate(cells, start=2))), iter(["c1", "c2", "c3"]))
     assert text.split("\n") == [
-        "2\tc1\t\\N\t\\N\t\\N\ta@x.com\tback\\\\slash\t\\N",
-        "3\tc2\t\\N\t\\N\t\\N\tb@x.com\ttwo\\nlines\ttab\\there",
-        "5\tc3\t\\N\t\\N\t\\N\tc@x.com\t\\N\t\\\\N",
-        "4\t\\N\temail_invalid\temail\t'bad' is not an email address: "
-        "An email address must have an @-sign\t\\N\t\\N\t\\N",
+        "2\tc1\t\t\t\ta@x.com\tback\\\\slash\t",
+        "3\tc2\t\t\t\tb@x.com\ttwo\\nlines\ttab\\there",
+        "5\tc3\t\t\t\tc@x.com\t\t\\\\N",
+        "4\t\temail_invalid\temail\t'bad' is not an email address: An email address must have an @-sign\t\t\t",
         "",
     ]

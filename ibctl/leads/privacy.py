@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import clock, config, crypto
-from ibctl.leads import naming
+from ibctl.leads import naming, sql
 
 PREFIX = "erased-"
 # In the place of what a command line or a reason said about the person.
@@ -143,22 +143,54 @@ _SCRUB_ACTIVITIES = sa.text(
     """
 )
 
+# Rows that imports refused, where one of their cells, or a word in one, is what a person is known by.
+_FORGET_REFUSED = sa.text(
+    rf"""
+    DELETE FROM ibctl.lead_import_reject r USING (
+      SELECT DISTINCT p."importId", p.row FROM ibctl.lead_import_reject p
+      CROSS JOIN LATERAL regexp_split_to_table(lower(CAST(p.cells AS text)), '"') cell
+      CROSS JOIN LATERAL (
+        SELECT btrim(cell) AS word UNION SELECT {sql.phone_key("cell")}
+        UNION SELECT regexp_split_to_table(cell, '[\s<>,;]+')
+      ) said
+      JOIN (
+        SELECT lower(name) AS word FROM lead_about a
+        CROSS JOIN LATERAL (VALUES (a.image), (a.later)) i (image)
+        CROSS JOIN LATERAL (VALUES (i.image->>'email'), (i.image->>'phone'), (i.image->>'trackingToken')) n (name)
+        WHERE length(name) > 2
+      ) known USING (word)
+    ) found
+    WHERE r."importId" = found."importId" AND r.row = found.row
+    """
+)
+# What was refused before the day is not looked through: all of it goes.
+_FORGET_OLD_REFUSED = sa.text(
+    """
+    DELETE FROM ibctl.lead_import_reject r USING ibctl.lead_import i
+    WHERE i.id = r."importId" AND i."createdAt" < :before
+    """
+)
+
 
 @dataclass(frozen=True)
 class Erased:
-    """How many leads, activities, MT5 accounts and recorded images of rows lost what they said about a person."""
+    """How many leads, activities, MT5 accounts and recorded images of rows lost what they said about a person, and how
+    many rows that imports refused are forgotten.
+    """
 
     leads: int
     activities: int
     credentials: int
     images: int
+    refused: int
 
     @property
     def words(self) -> str:
         """Say in a line what is lost."""
         return (
             f"the persons behind {self.leads:,} leads, {self.activities:,} activities and {self.credentials:,} "
-            f"MT5 accounts, and {self.images:,} entries about them in the record of changes"
+            f"MT5 accounts, {self.images:,} entries about them in the record of changes, and {self.refused:,} rows "
+            "that imports refused"
         )
 
 
@@ -180,9 +212,10 @@ def erase(session: Session, names: Sequence[str], *, before: datetime | None) ->
     for statement in _UPDATES:
         session.execute(sa.text(statement), {**values, "password": password})
     images = _scrub(session, password)
+    refused = _forget_refused(session, before)
     if names:
         config.use_command(["leads", "anonymize", *found])
-    return Erased(counts.leads, counts.activities, counts.credentials, images)
+    return Erased(counts.leads, counts.activities, counts.credentials, images, refused)
 
 
 def _scrub(session: Session, password: str) -> int:
@@ -196,3 +229,11 @@ def _scrub(session: Session, password: str) -> int:
     session.execute(_SCRUB_COMMANDS, {"blank": BLANK})
     session.execute(_SCRUB_ACTIVITIES, {"blank": BLANK})
     return images
+
+
+def _forget_refused(session: Session, before: datetime | None) -> int:
+    """Forget the refused rows of imports that name the persons; after `_scrub`, which finds what they are known by."""
+    done = session.execute(_FORGET_REFUSED).rowcount  # type: ignore[attr-defined] # a CursorResult
+    if before is not None:
+        done += session.execute(_FORGET_OLD_REFUSED, {"before": before}).rowcount  # type: ignore[attr-defined]
+    return int(done)

@@ -232,9 +232,7 @@ COUNTS = sa.text(
 REFUSED_BY_CODE = sa.text(
     "SELECT code, count(*) AS rows FROM lead_file WHERE code IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
 )
-REFUSED = sa.text(
-    "SELECT line, code, coalesce(field, ''), message FROM lead_file WHERE code IS NOT NULL ORDER BY line"
-)
+REFUSED = sa.text("SELECT line, code, coalesce(field, ''), message FROM lead_file WHERE code IS NOT NULL ORDER BY line")
 
 # ------------------------------------------------------------------------------------------------------- settled months
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ibctl import crypto, ids
@@ -144,3 +145,23 @@ def test_a_paid_commission_does_not_change(platform: Platform, ibctl: Run) -> No
     again = ibctl("commissions", "run", "--month", "2025-10")
     assert (again.exit_code, "would be different" in again.stderr) == (0, False)
     assert f"erased-{lead}" in ibctl("commissions", "explain", "ib@x.com", "2025-10", "--format", "csv").stdout
+
+
+def test_refused_rows_of_imports_that_name_the_person_are_forgotten(platform: Platform, ibctl: Run) -> None:
+    lead = anna(platform, ibctl)
+    Path("leads.csv").write_text(
+        "email,name,phone,cpa\n"
+        "ANNA@mail.com,Ädams,,-1\n"  # known by her address
+        "Ä <anna@mail.com>,x,,1\n"  # by a word of a cell
+        ",Ädams,+49 (170) 1234-5678,-1\n"  # by her number, written otherwise
+        "hannah@x.com,Hannah,,-1\n"
+        "good@x.com,Good,,1\n"
+    )
+    assert ibctl("leads", "import", "leads.csv").exit_code == 6
+    done = ibctl("leads", "anonymize", lead, "--yes")
+    assert (done.exit_code, "3 rows that imports refused" in done.stderr) == (0, True), done.stderr
+    assert platform.sql("SELECT row FROM ibctl.lead_import_reject") == [(5,)]
+    assert [word for word in PERSON if word in dump(platform)] == ["anna"]  # Hannah's
+    later = ibctl("leads", "anonymize", "--before", "2199-01-01", "--yes")
+    assert later.exit_code == 0
+    assert platform.sql("SELECT count(*) FROM ibctl.lead_import_reject") == [(0,)]

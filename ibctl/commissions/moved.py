@@ -32,7 +32,7 @@ class Moved:
 def moved(then: Inputs, now: Inputs) -> list[Moved]:
     """Return what is different, leads first."""
     return [
-        *_compare("lead", "Lead", _leads(then), _leads(now)),
+        *_leads(_facts(then), _facts(now)),
         *_compare("spend", "AdSpendHistory", _days(then), _days(now)),
         *_rates(then, now),
         *_compare("adjustment", "adjustment", _booked(then), _booked(now)),
@@ -42,25 +42,37 @@ def moved(then: Inputs, now: Inputs) -> list[Moved]:
 def _compare(
     what: str, table: str, then: Mapping[str, tuple[str, str]], now: Mapping[str, tuple[str, str]]
 ) -> Iterator[Moved]:
-    for id_ in [*then, *(new for new in now if new not in then)]:
+    for id_ in _either(then, now):
         before, after = then.get(id_), now.get(id_)
         if before != after:
             label = (before or after or ("", ""))[0]
             yield Moved(what, table, id_, label, before and before[1], after and after[1])
 
 
-def _leads(inputs: Inputs) -> dict[str, tuple[str, str]]:
+def _either(then: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    return [*then, *(new for new in now if new not in then)]
+
+
+def _facts(inputs: Inputs) -> dict[str, dict[str, str]]:
+    """Return by lead what of it counts, under the names of its columns."""
     rows = zip(inputs.lead_ids, inputs.captured, inputs.qualified, inputs.cpas, strict=True)
-    return {lead: (lead, _lead(captured, qualified, cpa)) for lead, captured, qualified, cpa in rows}
+    return {lead: dict(_fact(captured, qualified, cpa)) for lead, captured, qualified, cpa in rows}
 
 
-def _lead(captured: datetime | None, qualified: datetime | None, cpa: Decimal | None) -> str:
-    facts = []
+def _fact(captured: datetime | None, qualified: datetime | None, cpa: Decimal | None) -> Iterator[tuple[str, str]]:
     if captured is not None:
-        facts.append(f"captured {captured:%Y-%m-%d %H:%M}")
+        yield "leadCapturedAt", f"{captured:%Y-%m-%d %H:%M}"
     if qualified is not None:
-        facts.append(f"qualified {qualified:%Y-%m-%d %H:%M} for {money.show(cpa or Decimal(0))}")
-    return ", ".join(facts)
+        yield "qualifiedAt", f"{qualified:%Y-%m-%d %H:%M}"
+        yield "cpaEarned", money.show(cpa or Decimal(0))
+
+
+def _leads(then: Mapping[str, dict[str, str]], now: Mapping[str, dict[str, str]]) -> Iterator[Moved]:
+    for lead in _either(then, now):
+        before, after = then.get(lead, {}), now.get(lead, {})
+        for name in ("leadCapturedAt", "qualifiedAt", "cpaEarned"):
+            if before.get(name) != after.get(name):
+                yield Moved("lead", "Lead", lead, f"{lead} {name}", before.get(name), after.get(name))
 
 
 def _days(inputs: Inputs) -> dict[str, tuple[str, str]]:

@@ -129,7 +129,7 @@ def _warn_of_differences(found: explaining.Explanation) -> None:
 
 VERDICT_COLUMNS = [
     Column("id", brief=False), Column("lead"), Column("code"), Column("why"), Column("status", brief=False),
-    Column("captured", "time", brief=False), Column("qualified", "time", brief=False), Column("fix"),
+    Column("captured", "time", brief=False), Column("qualified", "time", brief=False), Column("fix", brief=False),
 ]  # fmt: skip
 
 
@@ -154,10 +154,16 @@ def why_not(
         found = whynot.account(session, users.find(session, ib), months.parse(month), lead=lead, fixes=limit or 10_000)
     missing = [one for one in found.verdicts if lead or one.code != whynot.COUNTED]
     shown = missing[:limit] if limit else missing
-    output.show([vars(one) for one in shown], VERDICT_COLUMNS, Listing(form, to_file, columns))
+    output.show([_verdict(one, form) for one in shown], VERDICT_COLUMNS, Listing(form, to_file, columns))
     if len(shown) < len(missing):
         output.note(f"the newest {len(shown):,} of {len(missing):,}; --limit 0 shows all")
     _say_balance(found)
+
+
+def _verdict(one: whynot.Verdict, form: Format) -> dict[str, Any]:
+    """Return a row; a table has no room for a column of its own that says what would help."""
+    why = f"{one.why}: {one.fix}" if one.fix and form is Format.table else one.why
+    return vars(one) | {"why": why}
 
 
 def _say_balance(found: whynot.Account) -> None:

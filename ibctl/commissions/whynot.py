@@ -17,7 +17,7 @@ from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import IbctlError, RequestError
 from ibctl.leads import programme_rules, qualification
 from ibctl.leads import service as leads
-from ibctl.models.platform import User
+from ibctl.models.platform import Lead, User
 from ibctl.months import Month
 
 # Why a lead does not count, in the order in which the first that holds is given.
@@ -132,7 +132,7 @@ def _verdict(row: sa.RowMapping, ib: User, month: Month, counted: set[str], seal
         why = f"was taken back on {row['clawedAt']:%Y-%m-%d} ({row['clawed']})"
     elif code in ("qualified_earlier", "qualified_later"):
         there = _month(row["qualified"])
-        why = f"qualified in {there}: `ibctl commissions why-not {ib.email} {there} {row['id']}`"
+        why = f"qualified in {there}"
     return Verdict(row["id"], row["lead"], code, why, row["status"] or "", row["captured"], row["qualified"])
 
 
@@ -181,10 +181,13 @@ def _with_fixes(session: Session, found: Sequence[Verdict], most: int) -> list[V
 
 
 def _fix(session: Session, lead_id: str) -> str:
+    lead = session.get_one(Lead, lead_id)
+    if not (lead.broker or "").strip():
+        return "has no broker, so no terms hold for it"
     try:
         found = qualification.progress(session, lead_id)
-    except RequestError as exc:
-        return str(exc)
+    except RequestError:
+        return f"{lead.broker} had no programme when it was captured"
     missing = [one.missing for one in found.conditions if one.state != "met"]
     if not missing:
         return f"has met all conditions: `ibctl leads qualify {lead_id}`"

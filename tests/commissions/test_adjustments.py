@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ibctl import config
 from tests.commissions.conftest import Platform
 from tests.conftest import Result
 
@@ -181,3 +182,28 @@ def test_what_is_being_paid_can_no_longer_be_held(ib: str, platform: Platform, i
     platform.sql('UPDATE "IbCommission" SET "paymentStatus" = %s', status)
     assert ibctl("commissions", "hold", "ib@x.y", "2025-10", *WHY).exit_code == 3
     assert payout(platform) == (90, status)
+
+
+# Bug class: sums in different currencies that were added up.
+def test_an_adjustment_in_another_currency_stops_the_run(
+    ib: str, platform: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(ibctl("commissions", "adjust", "ib@x.y", "2025-10", "5", *WHY, "--yes"))
+    monkeypatch.setenv("IBCTL_BASE_CURRENCY", "EUR")
+    config.use_env_file(None)
+    before = platform.commissions()
+    stopped = ibctl("commissions", "run", "--month", "2025-10")
+    assert stopped.exit_code == 3
+    assert (
+        "1 adjustment(s) of 2025-10 are in another currency than EUR, and currencies are never added" in stopped.stderr
+    )
+    assert platform.commissions() == before
+
+
+# Bug class: yen, which have no cents, taken for hundredths.
+def test_spend_in_yen_counts_as_yen(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    platform.spend(ib, platform.account(ib, "JPY"), "2025-10-02", 12_345)
+    platform.rate("2025-10-02", "JPY", "0.0067")
+    ok(ibctl("commissions", "run", "--month", "2025-10"))
+    assert platform.sql('SELECT "totalAdSpend" FROM "IbCommission"') == [(82.71,)]  # 82.7115

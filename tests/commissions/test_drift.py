@@ -74,7 +74,7 @@ def test_drift_names_the_change_set_that_caused_it(platform: Platform, ibctl: Ru
     ok(ibctl("leads", "edit", lead, "--cpa-earned", "50"))
     (row,) = drifted(ibctl)
     assert row["causes"] == [f"change set 2 (tester: ibctl leads edit {lead})"]
-    assert row["moved"][0].endswith("for 100.00 → captured 2025-10-03 00:00, qualified 2025-10-04 00:00 for 50.00")
+    assert row["moved"] == [f"lead {lead} cpaEarned: 100.00 → 50.00"]
 
 
 def test_a_true_up_books_the_difference_once_at_the_terms_of_the_closed_month(

@@ -210,3 +210,16 @@ def test_list_shows_every_version_and_the_default(ibctl: Run, add: Callable[...,
     assert [(row["name"], row["version"], row["terms"]) for row in rows] == [
         ("gold", 2, "rate 0.45"), ("gold", 1, "rate 0.40"), ("default", 1, "rate 0.30")
     ]  # fmt: skip
+
+
+def test_a_plan_that_a_paid_month_rests_on_is_not_undone(
+    ibs: dict[str, str], platform: Platform, ibctl: Run, add: Callable[..., Result]
+) -> None:
+    add()
+    assign(ibctl, "one@x.y", "--plan", "gold", "--from", "2025-10")
+    rates(platform, ibctl)
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PAID\'')
+    refused = ibctl("undo", "1", "--yes", "-f", "json")
+    assert refused.exit_code == 3
+    assert "commissions of 2025-10 were calculated by gold, version 1" in refused.stdout
+    assert platform.sql("SELECT name FROM ibctl.commission_plan") == [("gold",)]

@@ -93,6 +93,7 @@ def run(
         result = service.run(session, chosen)
     if result.closed is not None:
         if not quiet:
+            output.show([], RUN_COLUMNS, Listing(Format(form)))
             _say_closed(result.closed)
         return
     if not quiet:

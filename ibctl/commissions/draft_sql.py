@@ -66,13 +66,17 @@ known AS MATERIALIZED (SELECT 'given' AS key, CAST(:plan AS jsonb) AS stored),
 term AS MATERIALIZED (SELECT n, 'given' AS key FROM ib)"""
 
 
+# What an IB earned in a month stays earned when the user is made something else.
+_WITH_A_ROW = """(role = 'IB' OR id IN (SELECT "userId" FROM "IbCommission" WHERE year = :year AND month = :month))"""
+
+
 def draft(terms: str) -> str:
     """Return the draft under the plans that `terms` (IN_FORCE, AS_STORED, GIVEN) chooses.
 
     Parameters besides those of `terms`: year, month, from, to (naive UTC), first_day, next_day (dates), zone, base, ib
     (an id, or NULL for all).
     """
-    return _DRAFT.replace("{terms}", terms)
+    return _DRAFT.replace("{terms}", terms).replace("{who}", _WITH_A_ROW if terms is AS_STORED else "role = 'IB'")
 
 
 def statement(terms: str) -> sa.TextClause:
@@ -84,7 +88,7 @@ _DRAFT = f"""
 WITH ib AS MATERIALIZED (
   -- A number for each IB: 300,000 spend days are sorted and joined by it in half the time that ids take.
   SELECT id, row_number() OVER () AS n FROM "User"
-  WHERE role = 'IB' AND (CAST(:ib AS text) IS NULL OR id = :ib)
+  WHERE {{who}} AND (CAST(:ib AS text) IS NULL OR id = :ib)
 ), {{terms}}, tier AS MATERIALIZED (
   SELECT key, CAST(tier->>'from' AS numeric) AS since, CAST(tier->>'rate' AS numeric) AS rate,
     lead(CAST(tier->>'from' AS numeric)) OVER (PARTITION BY key ORDER BY number) AS until

@@ -159,3 +159,10 @@ def test_a_corrected_exchange_rate_is_drift_and_never_a_silent_change(
     assert platform.commissions() == before
     (row,) = drifted(ibctl)
     assert (row["difference"], row["moved"]) == (10, ["rate EUR 2025-10-02: 1.10 → 1.20"])
+
+
+def test_an_ib_who_became_an_administrator_keeps_what_was_earned(platform: Platform, ibctl: Run) -> None:
+    platform.lead(platform.user("ib@x.y"), "2025-10-03", "2025-10-04", 100)
+    close(ibctl)
+    platform.sql("UPDATE \"User\" SET role = 'ADMIN'")
+    assert drifted(ibctl) == []

@@ -113,6 +113,9 @@ def test_the_explanation_names_plan_and_version_and_keeps_the_text(
     ((text,),) = platform.sql("SELECT plan->>'text' FROM ibctl.commission_snapshot WHERE plan->>'name' = 'gold'")
     assert text == (ROOT / "examples" / "plan.toml").read_text()
     assert ibctl("commissions", "plans", "show", "gold").stdout == text
+    # The first of November and 14 hold days.
+    (shown,) = json.loads(ibctl("commissions", "show", "one@x.y", "2025-10", "-f", "json").stdout)
+    assert shown["payableFrom"] == "2025-11-15"
 
 
 def test_the_same_file_again_changes_nothing_and_an_unused_version_may_be_changed(

@@ -5,6 +5,7 @@
     tier 2   a business                                   permission business_management
     tier 3   an ad account that can deliver ads           permission ads_management
 
+Posts can be boosted from tier 1 on, with an ad account: a boost is an ad like any other, and Graph has no other way.
 Tier 3 can be there without 2: a personal ad account belongs to no business. A permission that was granted without the
 asset counts for nothing: Facebook lets its users grant it for some of their pages and accounts only.
 """

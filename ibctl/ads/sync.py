@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from ibctl import clock, days, db, ids
 from ibctl.ads import accounts, action_rules, sync_rules, sync_sql
 from ibctl.ads.accounts import Connection, Connections
-from ibctl.ads.action_rules import Counted
+from ibctl.ads.action_rules import USUAL, Counted
 from ibctl.ads.rules import LARGEST_COUNT
 from ibctl.ads.service import Settled
 from ibctl.ads.sync_rules import Coverage, Figures, Window
@@ -70,16 +70,22 @@ def plan(
     Raises NotFoundError, and RequestError for a named account that is not connected.
     """
     known = accounts.connections(session, names)
-    tasks = [_task(session, one, days_back, since) for one in known.usable]
+    usable = [one.id for one in known.usable]
+    states = {one.id: one for one in session.exec(select(AdAccountState).where(col(AdAccountState.id).in_(usable)))}
+    types = {one.id: one for one in session.exec(select(AdActionTypes).where(col(AdActionTypes.id).in_(usable)))}
+    tasks = [
+        Task(
+            one,
+            sync_rules.window(days.today(one.zone), _coverage(states.get(one.id)), days=days_back, since=since),
+            action_rules.counted(types[one.id].leads, types[one.id].conversions) if one.id in types else USUAL,
+        )
+        for one in known.usable
+    ]
     return tasks, known
 
 
-def _task(session: Session, one: Connection, days_back: int | None, since: date | None) -> Task:
-    state, types = session.get(AdAccountState, one.id), session.get(AdActionTypes, one.id)
-    coverage = Coverage(state.first_day, state.last_day, state.final_through) if state else Coverage()
-    window = sync_rules.window(days.today(one.zone), coverage, days=days_back, since=since)
-    counted = action_rules.counted(types.leads, types.conversions) if types else action_rules.USUAL
-    return Task(one, window, counted)
+def _coverage(state: AdAccountState | None) -> Coverage:
+    return Coverage(state.first_day, state.last_day, state.final_through) if state else Coverage()
 
 
 # -------------------------------------------------------------------------------------------------------------- reading

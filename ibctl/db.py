@@ -10,7 +10,6 @@ import json
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -94,8 +93,10 @@ def _embedded() -> dsn.Dsn:
 @cache
 def engine(*, direct: bool = False) -> sa.Engine:
     """Return the process's engine; nothing is connected yet. Raises ConfigError."""
-    target = address(direct=direct)
+    return _engine(address(direct=direct), poolclass=sa.pool.NullPool)
 
+
+def _engine(target: dsn.Dsn, **pool: Any) -> sa.Engine:
     def connect() -> psycopg.Connection[Any]:
         return psycopg.connect(
             target.url,
@@ -104,7 +105,7 @@ def engine(*, direct: bool = False) -> sa.Engine:
             **_defaults(target.url),
         )
 
-    return sa.create_engine("postgresql+psycopg://", creator=connect, poolclass=sa.pool.NullPool, hide_parameters=True)
+    return sa.create_engine("postgresql+psycopg://", creator=connect, hide_parameters=True, **pool)
 
 
 def _defaults(url: str) -> dict[str, Any]:
@@ -160,7 +161,7 @@ def transaction(
     by chunks). A transaction that wrote nothing leaves no change set. Raises ConfigError (unreachable, not upgraded)
     and RequestError (in conflict with another write).
     """
-    with translated(), Transaction(_kept.get() or engine(), expire_on_commit=False) as session:
+    with translated(), Transaction(_pooled or engine(), expire_on_commit=False) as session:
         _begin(session, dry_run=dry_run, continues=continues)
         yield session
         session.flush()
@@ -172,18 +173,19 @@ def transaction(
             session.commit()
 
 
-_kept: ContextVar[sa.Connection | None] = ContextVar("_kept", default=None)
+_pooled: sa.Engine | None = None
 
 
 @contextmanager
-def one_connection() -> Iterator[None]:
-    """Let all transactions inside use one connection, one after the other: many small ones then cost far less."""
-    with translated(), engine().connect() as connection:
-        token = _kept.set(connection)
-        try:
-            yield
-        finally:
-            _kept.reset(token)
+def pooled(connections: int) -> Iterator[None]:
+    """Let the transactions inside, of any thread, share so many connections: many small ones then cost far less."""
+    global _pooled
+    _pooled = _engine(address(), poolclass=sa.pool.QueuePool, pool_size=connections, max_overflow=0)
+    try:
+        yield
+    finally:
+        _pooled.dispose()
+        _pooled = None
 
 
 _USE = """

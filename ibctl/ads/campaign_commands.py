@@ -131,7 +131,7 @@ def sync(
     run = Run.of(known, dry_run=dry_run, reason=reason)
     rows: list[Synced] = []
     bar = output.progress("Reading accounts", len(known.usable))
-    with Line(max_wait=patience, connections=parallel) as line, db.one_connection(), bar as show_done:
+    with Line(max_wait=patience, connections=parallel) as line, db.pooled(1), bar as show_done:
         for number, (one, seen) in enumerate(_seen(line, known.usable, stored, parallel), 1):
             run.attempt(one, partial(_store, run, one, seen, rows))
             show_done(number)

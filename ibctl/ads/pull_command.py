@@ -95,7 +95,7 @@ def pull(
         pages, until = form_leads.pages(known, asked), form_leads.read_until(session)
     order = form_leads.Order(owner.id if owner else None, source, reading)
     job = Pull(Run.of(known, dry_run=dry_run, reason=reason), order, rejects, form, archived, until)
-    with Line(max_wait=patience) as line, db.one_connection():
+    with Line(max_wait=patience) as line, db.pooled(1):
         for connection, one in _forms(line, job, pages):
             # Failures are told of the form, and noted with the account.
             named = replace(connection, facebook_id=f"form {one.id}")

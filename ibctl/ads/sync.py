@@ -6,11 +6,13 @@ are one account's sync. It can run anywhere: nothing is shared with another acco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
+from typing import TypeVar
 
 from sqlmodel import Session, col, select
 
@@ -29,6 +31,9 @@ from ibctl.models.ads import AdAccountState, AdActionTypes
 
 # How many more accounts are asked for than are at work, so that none waits for an answer to be written.
 AHEAD = 2
+# How many accounts are written at once.
+WRITERS = 2
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,22 @@ def read(line: Line, task: Task) -> Answer:
 
 
 # -------------------------------------------------------------------------------------------------------------- storing
+
+
+def write_all(
+    answers: Iterator[Answer], write: Callable[[Answer], T], writers: int = WRITERS
+) -> Iterator[tuple[Answer, Callable[[], T]]]:
+    """Let `write` store answers, a few at a time, and yield each with the call that returns or raises what came of it.
+
+    While one transaction waits for the disk, the next one is prepared; so writing keeps up with reading.
+    """
+    with ThreadPoolExecutor(writers, thread_name_prefix="writer") as pool:
+        waiting: deque[tuple[Answer, Callable[[], T]]] = deque()
+        for answer in answers:
+            waiting.append((answer, pool.submit(write, answer).result))
+            if len(waiting) > writers:
+                yield waiting.popleft()
+        yield from waiting
 
 
 def store(session: Session, answer: Answer) -> Written:

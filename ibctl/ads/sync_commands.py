@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -80,9 +81,10 @@ def sync_(
     run = trouble.Run.of(known, dry_run=dry_run, reason=reason)
     rows: list[dict[str, Any]] = []
     settled: list[Settled] = []
-    with Line(max_wait=patience, connections=parallel) as line, db.one_connection(), _progress(tasks) as show:
-        for number, answer in enumerate(sync.read_all(line, tasks, parallel), 1):
-            run.attempt(answer.task.connection, lambda answer=answer: _store(answer, run, rows, settled))  # type: ignore[misc]
+    with Line(max_wait=patience, connections=parallel) as line, db.pooled(sync.WRITERS), _progress(tasks) as show:
+        written = sync.write_all(sync.read_all(line, tasks, parallel), lambda answer: _write(answer, dry_run, reason))
+        for number, (answer, result) in enumerate(written, 1):
+            run.attempt(answer.task.connection, partial(_note, answer, result, run, rows, settled))
             show(number)
     if not quiet or run.failed:
         rows.sort(key=lambda row: row["adAccountId"])
@@ -95,10 +97,18 @@ def _progress(tasks: Sequence[sync.Task]) -> AbstractContextManager[Any]:
     return output.progress("Reading accounts", len(tasks))
 
 
-def _store(answer: Answer, run: trouble.Run, rows: list[dict[str, Any]], settled: list[Settled]) -> None:
-    with db.transaction(dry_run=run.dry_run, reason=run.reason) as session:
+def _write(answer: Answer, dry_run: bool, reason: str | None) -> tuple[Written, db.Written]:
+    with db.transaction(dry_run=dry_run, reason=reason) as session:
         written = sync.store(session, answer)
-    run.wrote(session.written)
+    return written, session.written
+
+
+def _note(
+    answer: Answer, result: Callable[[], tuple[Written, db.Written]], run: trouble.Run, rows: list[dict[str, Any]],
+    settled: list[Settled],
+) -> None:  # fmt: skip
+    written, record = result()
+    run.wrote(record)
     rows.append(_row(answer, written))
     settled.extend(written.settled)
 

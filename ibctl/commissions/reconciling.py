@@ -74,7 +74,8 @@ def reconcile(
     judged = list(rules.judge(new, dues, _elsewhere(session, movements, dues)))
     session.add_all(_payment(session, batch, one, file, sha256) for one in judged)
     paid = _mark_paid(session, batch, [items[due.id] for due in dues.values() if _is_proven(due)], dues)
-    old = [_known(known[number], movement, dues) for number, movement in identified if number in known]
+    by_id = {due.id: due for due in dues.values()}
+    old = [_known(known[number], movement, by_id) for number, movement in identified if number in known]
     return Reconciliation(
         batch, [_row(one) for one in _in_file_order(identified, [*old, *judged])], len(judged), paid,
         len(new) - len(judged), sum(item.status == "PROCESSING" for item in items.values()),
@@ -139,8 +140,7 @@ def _mark_paid(session: Session, batch: PayoutBatch, items: Sequence[PayoutItem]
 
 
 def _known(payment: PayoutPayment, movement: Movement, dues: Mapping[str, Due]) -> Judged:
-    due = next((due for due in dues.values() if due.id == payment.item_id), None)
-    return Judged(payment.id, movement, due, payment.finding)
+    return Judged(payment.id, movement, dues.get(payment.item_id or ""), payment.finding)
 
 
 def _in_file_order(identified: Iterable[tuple[str, Movement]], judged: Iterable[Judged]) -> Iterable[Judged]:

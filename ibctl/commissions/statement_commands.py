@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import typer
 
 from ibctl import config, db, months, output
-from ibctl.commissions import statement_pages, statements
+from ibctl.commissions import dossiers, statement_pages, statements
+from ibctl.commissions.arguments import IbArgument, MonthArgument
 from ibctl.errors import RequestError, UsageError
 from ibctl.models.platform import Role
 from ibctl.users import completion
@@ -86,3 +87,30 @@ def _save(path: Path, text: str) -> None:
     # What an IB earns is its own affair.
     with output.atomic_file(path, private=True) as stream:
         stream.write(text)
+
+
+@app.command()
+def dossier(
+    ib: IbArgument,
+    month: MonthArgument,
+    folder: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Default: dossier-IB-MONTH, here.")
+    ] = None,
+) -> None:
+    """Make a folder from which an IB can recalculate its payout alone.
+
+    It holds the statement, the plan, every lead (under a pseudonym) and spend
+    day that counted, and verify.py, one file that needs nothing but Python.
+    The dossier is not written unless that program confirms it.
+
+    Example: ibctl commissions dossier ib@x.y 2025-10
+    """
+    chosen = months.parse(month)
+    with db.reading() as session:
+        user = users.find(session, ib, role=Role.IB)
+        files = dossiers.of_ib(session, user, chosen)
+    place = folder or Path(f"dossier-{user.id}-{chosen}")
+    output.make_folder(place)
+    for name, text in files.items():
+        _save(place / name, text)
+    output.note(f"dossier of {user.email} for {chosen}: {place}; the IB runs `python3 verify.py` in it")

@@ -122,6 +122,39 @@ def test_a_row_that_the_web_application_made_and_marked_as_paid_counts_too(platf
     assert stated(ibctl, "w@x.y", "2025-09")["closing"] == "50.00"
 
 
+PLAN = """
+name = "small"
+version = 1
+from = "2025-08"
+[commission]
+rate = 0.30
+[payout]
+minimum = 100
+"""
+
+
+def test_what_is_below_the_minimum_is_owed_until_it_is_paid(platform: Platform, ibctl: Run, sql: Sql) -> None:
+    Path("plan.toml").write_text(PLAN)
+    assert ibctl("commissions", "plans", "add", "plan.toml", "--yes").exit_code == 0
+    assign = ("commissions", "plans", "assign", "--all", "--plan", "small", "--from", "2025-08", "--yes")
+    assert ibctl(*assign).exit_code == 0
+    user = platform.user("a@x.y")
+    payee(platform, "a@x.y")
+    for month, cpa in (("08", 100), ("09", 200), ("10", 100)):
+        platform.lead(user, f"2025-{month}-04", f"2025-{month}-05", cpa)
+        assert ibctl("commissions", "run", "--month", f"2025-{month}").exit_code == 0
+        assert ibctl("commissions", "close", f"2025-{month}", "--yes").exit_code == 0
+    found = [stated(ibctl, "a@x.y", f"2025-{month}") for month in ("08", "09", "10")]
+    assert [(one["opening"], one["closing"], one["totalPayout"]) for one in found] == [
+        ("0.00", "30.00", "0.00"), ("30.00", "90.00", "0.00"), ("90.00", "120.00", "120.00"),
+    ]  # fmt: skip
+    assert found[1]["notes"] == ["90.00 USD are carried on to a later month."]
+    assert [account(one) for one in found] == [[("commission", amount)] for amount in ("30.00", "60.00", "30.00")]
+    create(ibctl)
+    reconcile(ibctl, "2025-10-1", "IB202510B1N00001,120.00,USD,2025-11-03,T1")
+    assert stated(ibctl, "a@x.y", "2025-11")["closing"] == "0.00"
+
+
 def test_balances_of_all_ibs_are_earned_less_paid(year: Platform, ibctl: Run) -> None:
     earner(year, "b@x.y", 70)
     with db.reading() as session:

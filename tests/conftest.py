@@ -21,12 +21,17 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
 from typer.testing import CliRunner
 
 from ibctl import cli, config, db, embedded
 from ibctl.admin.database import schema
 from ibctl.integrations.facebook import client
 from tests.fakes.graph import Server as Graph
+
+# How fast a machine happens to be says nothing about a property.
+settings.register_profile("ibctl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ibctl")
 
 KEY = "0123456789abcdefghijklmnopqrstuv"
 TEMPLATE = "ibctl_template"

@@ -103,6 +103,26 @@ def test_an_import_of_the_same_file_writes_nothing(ibctl: Ibctl, sql: Sql, tmp_p
 
 
 @pytest.mark.usefixtures("platform")
+def test_the_brokers_report_updates_the_leads_of_the_file_and_is_taken_back(
+    ibctl: Ibctl, sql: Sql, tmp_path: Path
+) -> None:
+    ibctl("leads", "import", EXAMPLES / "leads.csv", "--rejects", tmp_path / "rejects.csv")
+    before = sql('SELECT l::text FROM "Lead" l ORDER BY id')
+    report, mapping = EXAMPLES / "broker-report.csv", EXAMPLES / "broker-report.toml"
+    done = ibctl("leads", "import", report, "--mapping", mapping, "--rejects", tmp_path / "report.csv")
+    assert done.exit_code == 6
+    assert "0 leads created, 3 updated" in done.stderr
+    with (tmp_path / "report.csv").open(encoding="utf-8", newline="") as stream:
+        assert [row["_code"] for row in csv.DictReader(stream, delimiter=";")] == ["not_found"]
+    assert sql(
+        """SELECT status, "qualifiedAt"::date::text, "cpaEarned", "totalEarned" FROM "Lead"
+           WHERE "trackingToken" = 'tk_i7e1a8649ol4'"""
+    ) == [("qualified", "2025-05-09", 1200.0, 1215.0)]
+    assert ibctl("undo", "2", "--yes").exit_code == 0
+    assert sql('SELECT l::text FROM "Lead" l ORDER BY id') == before
+
+
+@pytest.mark.usefixtures("platform")
 def test_a_name_that_a_spreadsheet_would_run_is_stored_as_it_was_typed(ibctl: Ibctl, sql: Sql, tmp_path: Path) -> None:
     ibctl("leads", "import", EXAMPLES / "leads.csv", "--rejects", tmp_path / "rejects.csv")
     stored = {name for (name,) in sql('SELECT "firstName" FROM "Lead" WHERE email LIKE \'form%%\'')}

@@ -6,7 +6,6 @@ On a server with its default durability (fsync on), unlike the one of the tests.
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -73,14 +72,16 @@ def seconds(arguments: list[str]) -> float:
     return time.monotonic() - began
 
 
-def peak(arguments: list[str]) -> tuple[float, int]:
-    """How long a process takes, and the most memory that it held, in MB."""
+def peak(arguments: list[str], code: int = 0) -> tuple[float, int]:
+    """How long a process takes that ends with `code`, and the most memory that it held, in MB."""
     began = time.monotonic()
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    _, stderr = process.communicate()
-    assert process.returncode == 0, stderr
-    # The largest of all children so far: what is asked is a ceiling.
-    return time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    with tempfile.TemporaryFile("w+") as stderr:
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=stderr)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        stderr.seek(0)
+        assert process.returncode == code, stderr.read()
+    return time.monotonic() - began, used.ru_maxrss // 1024
 
 
 def psql(url: str, statement: str) -> float:

@@ -23,8 +23,9 @@ imports_app.add_typer(mappings_app, name="mappings")
 
 COLUMNS = [
     Column("id", "number"), Column("createdAt", "time"), Column("fileName"), Column("mode", "flag", brief=False),
-    Column("state", "flag"), Column("rows", "number"), Column("created", "number"), Column("updated", "number"),
-    Column("unchanged", "number", brief=False), Column("refused", "number"), Column("changeSetId", "number"),
+    Column("state", "flag"), Column("rows", "number", brief=False), Column("created", "number"),
+    Column("updated", "number"), Column("unchanged", "number", brief=False), Column("refused", "number"),
+    Column("changeSetId", "number", brief=False),
     Column("finishedAt", "time", brief=False), Column("checkpoint", "number", brief=False),
     Column("actor", brief=False), Column("sha256", brief=False), Column("header", brief=False),
     Column("mapping", brief=False), Column("terms", brief=False),
@@ -69,7 +70,26 @@ def show(
     """Show one import: its file, its terms, and how its rows fared."""
     with db.reading() as session:
         row = batches.row(session, batches.find(session, number))
-    output.show_record(row, COLUMNS, Listing(format, file, columns))
+    output.show_record(_in_words(row) if format is Format.table else row, COLUMNS, Listing(format, file, columns))
+
+
+def _in_words(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a batch's record with its columns and terms as people say them."""
+    terms, given = row["terms"], row["terms"].get("given", {})
+    read = {*row["mapping"].values(), *({"userId"} if "ib" in row["mapping"].values() else ())}
+    rules = [f"{name} {rule}" for name, rule in terms.get("collisions", {}).items() if name in read]
+    said = [f"--{name.replace('_', '-')} {value}" for name, value in given.items() if value and value is not True]
+    said += [f"--{name.replace('_', '-')}" for name, value in given.items() if value is True]
+    constants = [f"{name} = {value}" for name, value in terms.get("mapping", {}).get("constants", {}).items()]
+    return row | {
+        "header": ", ".join(row["header"]),
+        "mapping": ", ".join(f"{name} → {field}" for name, field in row["mapping"].items()),
+        "terms": "; ".join(
+            f"{what}: {', '.join(words)}"
+            for what, words in (("match", terms["match"]), ("rules", rules), ("constants", constants), ("given", said))
+            if words
+        ),
+    }
 
 
 @imports_app.command()
@@ -91,7 +111,8 @@ def rejects(
             _write_csv(file, batch, batches.rejects(session, batch))
             return
         shown = output.show(_rejects(session, batch, limit), list(map(Column, REASONS)), Listing(format, file))
-    output.cut_note(shown, limit, batch.refused, "refused rows")
+    if shown < batch.refused:
+        output.note(f"the first {shown:,} of {batch.refused:,} refused rows; --limit 0 shows all that are kept")
 
 
 def _rejects(session: Any, batch: LeadImport, limit: int) -> Iterator[dict[str, Any]]:

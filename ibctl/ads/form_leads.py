@@ -178,13 +178,13 @@ def _import(
     # Complete before the commit: no lead may be taken whose refusal is lost.
     with Rejects(rejects_path, whole, private=True) as refused:
         result = importing.run(
-            session, importing.Order(whole, columns, terms=TERMS, reading=order.reading), refused, progress=_silent
-        )
+            session, importing.Order(whole, columns, terms=TERMS, reading=order.reading), refused, progress=_silent,
+            look=lambda session: taken.repeated.extend(_record(session, form, fresh)),
+        )  # fmt: skip
     taken.created, taken.updated, taken.unchanged = result.created, result.updated, result.unchanged
     taken.refused = {code: count for code, count in result.refused.items() if code != "duplicate"}
     taken.elsewhere, taken.settled = result.kept.get("userId", 0), result.settled
     taken.rejects = [refused.path] if refused.count else []
-    taken.repeated = _record(session, form, fresh)
 
 
 def _silent(_: str, __: int | None) -> AbstractContextManager[Any]:

@@ -98,9 +98,10 @@ class Importer:
     """
 
     def __init__(
-        self, order: Order, rejects: RejectFile, *, progress: Progress, batch: LeadImport | None = None
-    ) -> None:
-        self.order, self.rejects, self.progress, self.batch = order, rejects, progress, batch
+        self, order: Order, rejects: RejectFile, *, progress: Progress, batch: LeadImport | None = None,
+        look: Callable[[Session], None] = lambda _: None,
+    ) -> None:  # fmt: skip
+        self.order, self.rejects, self.progress, self.batch, self.look = order, rejects, progress, batch, look
         self.done = False
         self._report: Callable[[int], None] = lambda _: None
         start = batch.checkpoint if batch is not None else 0
@@ -160,6 +161,7 @@ class Importer:
             counts.read, counts.created, counts.updated, counts.unchanged, refused, counts.undated, kept, settled
         )
         self._remember(session, result, counts.last)
+        self.look(session)
         session.execute(sql.DROP_FILE)
         return result
 
@@ -222,12 +224,17 @@ def _no_cycles() -> Iterator[None]:
         gc.enable()
 
 
-def run(session: db.Transaction, order: Order, rejects: RejectFile, *, progress: Progress) -> Imported:
+def run(
+    session: db.Transaction, order: Order, rejects: RejectFile, *, progress: Progress,
+    look: Callable[[Session], None] = lambda _: None,
+) -> Imported:  # fmt: skip
     """Import a whole file in the session's transaction. Raises RequestError where it cannot be read.
+
+    `look` is called while the rows, with what became of each, still stand in `lead_file`.
 
     With `all_or_nothing` in its terms, the caller has to roll back when rows were refused: `Imported.refused` tells.
     """
-    return Importer(order, rejects, progress=progress).step(session)
+    return Importer(order, rejects, progress=progress, look=look).step(session)
 
 
 def owners(session: Session) -> dict[str, rows.Owner]:

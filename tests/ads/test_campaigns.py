@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ibctl import config
 from tests.ads.campaigning import TOKEN, Shop, shop
 from tests.ads.conftest import Ads
 from tests.fakes.graph import Broken, Fault, Server
@@ -16,7 +17,9 @@ TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture
-def anna(ads: Ads, facebook: Server, pauses: list[float], ibctl: Any) -> Shop:
+def anna(ads: Ads, facebook: Server, pauses: list[float], ibctl: Any, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("IBCTL_HTTP_TIMEOUT", "20")  # nothing here tests slowness, and the machine may be busy
+    config.use_env_file(None)
     return shop(ads, facebook, ibctl)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
+from ibctl import config
 from tests.ads.campaigning import CREATED, FORM, PAGE, Shop, shop
 from tests.ads.conftest import Ads
 from tests.ads.test_template_rules import CLEAN
@@ -18,7 +19,9 @@ from tests.fakes.graph import Broken, Fault, Server, forms
 
 
 @pytest.fixture
-def anna(ads: Ads, facebook: Server, pauses: list[float], ibctl: Any) -> Shop:
+def anna(ads: Ads, facebook: Server, pauses: list[float], ibctl: Any, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("IBCTL_HTTP_TIMEOUT", "20")  # nothing here tests slowness, and the machine may be busy
+    config.use_env_file(None)
     return shop(ads, facebook, ibctl)
 
 
@@ -171,10 +174,7 @@ def test_a_call_that_never_arrived_ends_in_5_and_the_next_run_finishes(anna: Sho
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_a_run_killed_at_any_step_is_finished_by_the_next_and_nothing_is_doubled(
-    anna: Shop, number: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("IBCTL_HTTP_TIMEOUT", "20")
+def test_a_run_killed_at_any_step_is_finished_by_the_next_and_nothing_is_doubled(anna: Shop, number: int) -> None:
     edge = ("campaigns", "adsets", "adcreatives", "ads")[number]
     # Carried out after the one who asked is dead.
     anna.server.fail(f"act_900/{edge}$", Broken("slow", seconds=0.6), method="POST")
@@ -225,8 +225,7 @@ def test_what_was_made_from_other_settings_is_not_passed_off_as_these(anna: Shop
     assert "with another daily_budget" in run.stderr
 
 
-def test_two_runs_at_once_make_one_campaign(anna: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IBCTL_HTTP_TIMEOUT", "20")
+def test_two_runs_at_once_make_one_campaign(anna: Shop) -> None:
     anna.server.latency = 0.05
     arguments = ["ads", "campaigns", "create", "--template", "US leads", "--account", "act_900", "--name", "US 1"]
     runs = [

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ibctl import config
 from ibctl.ads import form_leads, form_rules
 from ibctl.integrations.facebook.forms import Form, FormLead, Question
 from tests.ads.campaigning import FORM, PAGE, Shop, shop
@@ -22,7 +23,9 @@ ZOE = {"email": "zoe@x.y", "full_name": "Zoë Brandt", "phone_number": "+4917012
 
 
 @pytest.fixture
-def anna(ads: Ads, facebook: Server, pauses: list[float], ibctl: Any) -> Shop:
+def anna(ads: Ads, facebook: Server, pauses: list[float], ibctl: Any, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    monkeypatch.setenv("IBCTL_HTTP_TIMEOUT", "20")  # nothing here tests slowness, and the machine may be busy
+    config.use_env_file(None)
     return shop(ads, facebook, ibctl)
 
 
@@ -276,8 +279,7 @@ def test_a_failure_on_a_later_page_takes_nothing_of_the_form(anna: Shop) -> None
     assert (leads(anna), anna.ads.sql("SELECT count(*) FROM ibctl.lead_form")) == ([], [(0,)])
 
 
-def test_a_pull_killed_between_forms_is_finished_by_the_next(anna: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IBCTL_HTTP_TIMEOUT", "20")
+def test_a_pull_killed_between_forms_is_finished_by_the_next(anna: Shop) -> None:
     second = forms.form(anna.world, PAGE, "Second")
     fill(anna, ZOE)
     fill(anna, {"email": "b@x.y"}, form=second)
@@ -295,8 +297,7 @@ def test_a_pull_killed_between_forms_is_finished_by_the_next(anna: Shop, monkeyp
     assert len(activities(anna)) == 2
 
 
-def test_two_pulls_at_once_take_each_lead_once(anna: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IBCTL_HTTP_TIMEOUT", "20")
+def test_two_pulls_at_once_take_each_lead_once(anna: Shop) -> None:
     for number in range(30):
         fill(anna, {"email": f"l{number}@x.y"}, ago=HOUR + number)
     runs = [subprocess.Popen(command(["leads", "pull", "--all"]), stdout=subprocess.DEVNULL) for _ in range(2)]

@@ -19,7 +19,7 @@ from ibctl.errors import NotFoundError, RequestError, ServiceError, UsageError
 from ibctl.integrations.facebook import forms as facebook
 from ibctl.integrations.facebook.client import Line
 from ibctl.integrations.facebook.forms import DAYS_KEPT, Form, FormLead
-from ibctl.leads import import_command, service
+from ibctl.leads import import_command, orders, service
 from ibctl.output import Column, Format, Listing
 from ibctl.users import completion
 
@@ -87,7 +87,7 @@ def pull(
     """
     if sum((form is not None, page is not None, all_)) != 1:
         raise UsageError("give one of --form, --page and --all")
-    reading, patience = import_command.reading(region), sync_rules.seconds("--max-wait", max_wait)
+    reading, patience = orders.reading(region), sync_rules.seconds("--max-wait", max_wait)
     with db.reading() as session:
         owner = service.active_ib(session, ib)
         known = accounts.connections(session, with_account=False)

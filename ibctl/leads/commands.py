@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from ibctl import clock, config, db, exports, output
-from ibctl.leads import listing, naming, rules, service
+from ibctl.leads import listing, naming, orders, rules, service
 from ibctl.leads.activity_commands import activity_app
 from ibctl.leads.arguments import IbFilter, LeadArgument, LeadsArgument
 from ibctl.leads.duplicate_commands import dupes, merge
 from ibctl.leads.funnel_commands import funnel
-from ibctl.leads.import_command import EPILOG, RegionOption, import_, reading, warn_of_settled
+from ibctl.leads.import_command import EPILOG, RegionOption, import_, warn_of_settled
 from ibctl.leads.imports_commands import imports_app
 from ibctl.leads.ownership_commands import assign, leads_named, transfer
 from ibctl.leads.privacy_commands import anonymize
@@ -142,7 +142,7 @@ def add(
 
 def _values(region: str | None, **options: str | None) -> dict[str, Any]:
     given = {field: text for field, text in options.items() if text is not None}
-    return rules.from_options(given, reading(region), clock.now())
+    return rules.from_options(given, orders.reading(region), clock.now())
 
 
 def _announce(written: db.Written, changed: service.Changed, done: str) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import typer
 
-from ibctl import errors, output, tabular
+from ibctl import errors, output, rendering, tabular
 from ibctl.errors import RequestError
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ class Reading(Generic[T]):
     def _fields(self, cells: list[str]) -> dict[str, str]:
         # Hardly a cell begins with an apostrophe, and a call for each of millions would be felt.
         return {
-            field: output.unneutralise(cell) if (cell := cells[index])[:1] == "'" else cell
+            field: rendering.unneutralise(cell) if (cell := cells[index])[:1] == "'" else cell
             for field, index in self.columns.items()
         }
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +21,7 @@ from typing import IO, Annotated, Any, Literal, NoReturn, TextIO
 
 import typer
 
-from ibctl import money
+from ibctl import money, rendering
 from ibctl.errors import RequestError, UsageError
 
 Row = Mapping[str, Any]
@@ -115,7 +113,7 @@ def _closed_pipe() -> NoReturn:
 
 def say(line: str) -> None:
     """Print a line of text on stdout, as data."""
-    sys.stdout.write(printable(line) + "\n")
+    sys.stdout.write(rendering.printable(line) + "\n")
 
 
 def data(text: str) -> None:
@@ -127,19 +125,19 @@ def heading(line: str) -> None:
     """Print a line of text on stdout that stands out on a terminal."""
     from rich.text import Text
 
-    _console().print(Text(printable(line), style="bold"))
+    _console().print(Text(rendering.printable(line), style="bold"))
 
 
 def note(message: str) -> None:
     """Say something on stderr."""
-    _console(stderr=True).print(printable(message), markup=False)
+    _console(stderr=True).print(rendering.printable(message), markup=False)
 
 
 def error(message: str) -> None:
     """Print the one line of a failure on stderr."""
     from rich.text import Text
 
-    line = Text.assemble(("Error:", "bold red"), " ", printable(message))
+    line = Text.assemble(("Error:", "bold red"), " ", rendering.printable(message))
     _console(stderr=True).print(line)
 
 
@@ -147,7 +145,7 @@ def warn(message: str) -> None:
     """Print a warning on stderr."""
     from rich.text import Text
 
-    _console(stderr=True).print(Text.assemble(("Warning:", "bold yellow"), " ", printable(message)))
+    _console(stderr=True).print(Text.assemble(("Warning:", "bold yellow"), " ", rendering.printable(message)))
 
 
 def some(names: Sequence[str], shown: int = 5) -> str:
@@ -196,15 +194,6 @@ def progress(description: str, total: int | None) -> Iterator[Any]:
         yield lambda done: bar.update(task, completed=done)
 
 
-# Everything that moves a cursor, hides text or turns its direction: C0 and C1 controls, bidi and zero-width marks.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
-
-
-def printable(text: str) -> str:
-    """Make foreign text safe for a terminal: control and direction characters become visible escapes."""
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
 # ------------------------------------------------------------------------------------------------------------- listings
 
 
@@ -232,7 +221,7 @@ def bars(amounts: Sequence[tuple[str, Decimal]]) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for label, amount in amounts:
         bar = Bar(float(longest) or 1, 0, float(max(amount, Decimal(0))), width=40)
-        table.add_row(printable(label), bar, money.show(amount))
+        table.add_row(rendering.printable(label), bar, money.show(amount))
     _console().print(table)
 
 
@@ -243,7 +232,10 @@ def show_record(row: Row, columns: Sequence[Column], listing: Listing) -> None:
         return
     width = max(len(column.key) for column in columns)
     chosen = pick(columns, Listing(Format.json, columns=listing.columns))
-    lines = [printable(f"{column.key:<{width}}  {shown(row[column.key], column.kind)}\n") for column in chosen]
+    lines = [
+        rendering.printable(f"{column.key:<{width}}  {rendering.shown(row[column.key], column.kind)}\n")
+        for column in chosen
+    ]
     if listing.output is None:
         sys.stdout.writelines(lines)
     else:
@@ -299,7 +291,7 @@ def _write(rows: Iterable[Row], columns: list[Column], form: Format, stream: IO[
 def _write_json(rows: Iterable[Row], columns: list[Column], stream: IO[str]) -> None:
     separator = "[\n  "
     for row in rows:
-        item = {column.key: plain(row[column.key]) for column in columns}
+        item = {column.key: rendering.plain(row[column.key]) for column in columns}
         stream.write(separator + json.dumps(item, ensure_ascii=False))
         separator = ",\n  "
     stream.write("[]\n" if separator.startswith("[") else "\n]\n")
@@ -311,7 +303,10 @@ def _write_csv(rows: Iterable[Row], columns: list[Column], stream: IO[str]) -> N
     writer.writerow(keys)
     # Most cells are empty or harmless text: spared the call, a long export takes a third less.
     writer.writerows(
-        [v if v is None or (type(v) is str and v[:1] not in _FORMULA_STARTS) else _cell(v) for v in cells]
+        [
+            v if v is None or (type(v) is str and v[:1] not in rendering.FORMULA_STARTS) else rendering.cell(v)
+            for v in cells
+        ]
         for cells in ([row[key] for key in keys] for row in rows)
     )
 
@@ -335,7 +330,7 @@ def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], ti
     from rich.table import Table
     from rich.text import Text
 
-    lines = [[shown(row[column.key], column.kind) for column in columns] for row in rows]
+    lines = [[rendering.shown(row[column.key], column.kind) for column in columns] for row in rows]
     if not lines:
         return
     by_column = zip(columns, zip(*lines, strict=True), strict=True)
@@ -371,73 +366,7 @@ def _table_console(stream: IO[str]) -> Any:
     return _console() if stream is sys.stdout else Console(file=stream, width=1000, no_color=True)
 
 
-# --------------------------------------------------------------------------------------------------------------- values
-
-
-def shown(value: Any, kind: str = "text") -> str:
-    """Write one value for a table."""
-    if value is None:
-        return "–"
-    if value == "":
-        return ""
-    if kind == "money":
-        return money.show(value)
-    if kind == "rate":
-        return f"{value:f}" if isinstance(value, Decimal) else f"{value:.15g}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M")
-    if isinstance(value, int):
-        return f"{value:,}" if kind == "number" else str(value)
-    if isinstance(value, dict | list):
-        return printable(json.dumps(value, ensure_ascii=False))
-    return printable(str(value))
-
-
-def plain(value: Any) -> Any:
-    """Turn one value into what JSON holds; times as the web application writes them."""
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds") + "Z"
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        # The shared tables keep money as doubles: this is the number that they would hold.
-        return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else float(value)
-    return value
-
-
-# A spreadsheet runs a cell that begins with one of these. Apostrophes before it count too, so that taking one off at
-# import is the exact opposite of putting one on here.
-_FORMULA = re.compile("'*[=+\\-@\t\r]")
-_FORMULA_STARTS = frozenset("'=+-@\t\r")
-
-
-def _cell(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        # Its first character clears nearly every cell of a long export.
-        return f"'{value}" if value[:1] in _FORMULA_STARTS and _FORMULA.match(value) else value
-    if isinstance(value, datetime):
-        return plain(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return plain(value)
-
-
-def looks_like_formula(text: str) -> bool:
-    """Whether a spreadsheet might run a cell with this text, and an export therefore puts an apostrophe before it."""
-    return _FORMULA.match(text) is not None
-
-
-def unneutralise(cell: str) -> str:
-    """Undo what a CSV export did to a text that looks like a formula."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+# ---------------------------------------------------------------------------------------------------------------- files
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibctl import output
+from ibctl import output, rendering
 from ibctl.errors import RequestError, UsageError
 from ibctl.output import Column, Format, Listing
 
@@ -70,12 +70,12 @@ def test_a_text_that_a_spreadsheet_would_run_is_neutralised_and_read_back(text: 
     _, (cell, number) = csv.reader(io.StringIO(stream.getvalue(), newline=""))
     assert cell.startswith("'")
     assert number == "-12.5"
-    assert output.unneutralise(cell) == text
+    assert rendering.unneutralise(cell) == text
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_export_then_import_gives_every_text_back(text: str) -> None:
-    assert output.unneutralise(str(output._cell(text))) == text
+    assert rendering.unneutralise(str(rendering.cell(text))) == text
 
 
 def test_what_a_lead_typed_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,4 +135,4 @@ def test_without_a_terminal_a_question_is_an_error_that_names_the_flag() -> None
     ],
 )
 def test_values_are_written_for_people(value: Any, kind: str, text: str) -> None:
-    assert output.shown(value, kind) == text
+    assert rendering.shown(value, kind) == text

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from ibctl import output
+from ibctl import rendering
 from ibctl.commissions import plan_rules, statement_pages, statements, verifier
 from ibctl.commissions.rules import Inputs, Line
 from ibctl.commissions.snapshots import Snapshot
@@ -85,8 +85,8 @@ def counted(user_id: str, inputs: Inputs) -> dict[str, Any]:
     return {
         "baseCurrency": inputs.base,
         "zone": inputs.zone,
-        "from": output.plain(inputs.start),
-        "to": output.plain(inputs.end),
+        "from": rendering.plain(inputs.start),
+        "to": rendering.plain(inputs.end),
         "leads": _leads(user_id, inputs),
         "spend": _spend(inputs),
         "adjustments": [
@@ -100,8 +100,9 @@ def _leads(user_id: str, inputs: Inputs) -> list[dict[str, Any]]:
     order = {lead: number for number, (_, lead, _) in enumerate(inputs.earning, 1)}
     rows = zip(inputs.lead_ids, inputs.captured, inputs.qualified, inputs.cpas, strict=True)
     return [
-        {"lead": pseudonym(user_id, lead), "capturedAt": output.plain(captured), "qualifiedAt": output.plain(qualified),
-         "cpa": None if cpa is None else f"{cpa:f}", "order": order.get(lead)}
+        {"lead": pseudonym(user_id, lead), "capturedAt": rendering.plain(captured),
+         "qualifiedAt": rendering.plain(qualified), "cpa": None if cpa is None else f"{cpa:f}",
+         "order": order.get(lead)}
         for lead, captured, qualified, cpa in sorted(rows, key=lambda row: order.get(row[0], len(order) + 1))
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ibctl import days, db, errors, months, output
+from ibctl import days, db, errors, months, output, rendering
 from ibctl.commissions import completion, exporting, payouts, reconciling
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.arguments import MonthOption, suggest_months
@@ -211,7 +211,7 @@ def show(
     signed = f", approved by {head['approvedBy']}" if head["approvedBy"] else ""
     output.note(
         f"batch {found.id}, {head['status']}: {head['paid']} of {head['items'] - head['cancelled']} paid, by "
-        f"{found.method}; made by {found.created_by} at {output.shown(found.created_at)} UTC{signed}"
+        f"{found.method}; made by {found.created_by} at {rendering.shown(found.created_at)} UTC{signed}"
     )
     if head["unmatched"]:
         output.warn(f"{head['unmatched']} reported movements name no single payment of the batch")
@@ -238,7 +238,7 @@ def cancel(
         given_back = payouts.cancel(trial, batch, only=chosen)
         found = payouts.find(trial, batch)
         expected = payouts.effect(given_back, found.base_currency)
-    exported = f"; it was exported at {output.shown(found.exported_at)} UTC" if found.exported_at else ""
+    exported = f"; it was exported at {rendering.shown(found.exported_at)} UTC" if found.exported_at else ""
     output.confirm(f"cancel of batch {found.id}: {expected}{exported}", yes=yes or dry_run)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         cancelled = payouts.cancel(session, batch, only=chosen)

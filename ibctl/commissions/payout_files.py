@@ -22,7 +22,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
-from ibctl import currencies, output
+from ibctl import currencies, output, rendering
 from ibctl.errors import RequestError
 
 PAYPAL_ROWS, WISE_ROWS = 5_000, 1_000
@@ -141,7 +141,7 @@ def _csv(header: Sequence[str] | None, rows: Iterable[Sequence[Any]]) -> str:
 
 def _text(value: str) -> str:
     """A holder may call himself what a spreadsheet would run."""
-    return f"'{value}" if output.looks_like_formula(value) else value
+    return f"'{value}" if rendering.looks_like_formula(value) else value
 
 
 def _generic(order: Order, payments: Sequence[Payment]) -> Iterator[PayoutFile]:

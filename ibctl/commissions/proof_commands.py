@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ibctl import db, errors, money, months, output
+from ibctl import db, errors, money, months, output, rendering
 from ibctl.commissions import explain as explaining
 from ibctl.commissions import rules, verifying, whynot
 from ibctl.commissions.arguments import IbArgument, MonthArgument, suggest_months
@@ -74,7 +74,7 @@ def _write_tree(found: explaining.Explanation, to_file: Path | None) -> None:
 
 
 def _tree(line: Line) -> dict[str, Any]:
-    known = {key: output.plain(value) for key, value in _row(line).items() if value is not None}
+    known = {key: rendering.plain(value) for key, value in _row(line).items() if value is not None}
     return known | ({"lines": [_tree(one) for one in line.lines]} if line.lines else {})
 
 
@@ -82,7 +82,7 @@ def _show_derivation(found: explaining.Explanation) -> None:
     row, inputs, terms = found.commission, found.snapshot.inputs, found.snapshot.terms
     captured = sum(at is not None for at in inputs.captured)
     output.say(f"{found.email}  {row.year}-{row.month:02d}  {row.payment_status}")
-    output.say(f"month     {output.plain(inputs.start)} to {output.plain(inputs.end)}, cut in {inputs.zone}")
+    output.say(f"month     {rendering.plain(inputs.start)} to {rendering.plain(inputs.end)}, cut in {inputs.zone}")
     output.say(f"plan      {terms.label}, {terms.in_words}")
     output.say(f"leads     {captured:,} captured in the month (totalLeads), {row.qualified_leads:,} qualified in it")
     base = inputs.base

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from html import escape
 
-from ibctl import money, output
+from ibctl import money, rendering
 from ibctl.commissions import rules
 from ibctl.commissions.statements import Statement
 from ibctl.months import Month
@@ -73,7 +73,7 @@ def page(statement: Statement) -> str:
 
 
 def _text(value: str) -> str:
-    return escape(output.printable(value))
+    return escape(rendering.printable(value))
 
 
 def _amount(value: Decimal) -> str:

@@ -8,7 +8,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from ibctl import money, output
+from ibctl import money, output, rendering
 from ibctl.commissions import rules
 from ibctl.commissions.statement_html import WORDS, page
 from ibctl.commissions.statements import Statement
@@ -53,7 +53,7 @@ def _derived(line: rules.Line) -> str:
 
 def _plain(text: str) -> str:
     """Write foreign text so that Markdown shows it as it is."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(output.printable(text).split()))
+    return _MARKDOWN.sub(r"\\\1", " ".join(rendering.printable(text).split()))
 
 
 def table(statement: Statement) -> str:
@@ -71,7 +71,7 @@ def table(statement: Statement) -> str:
 
 
 def _cell(text: str) -> str:
-    return f"'{text}" if output.looks_like_formula(text) else text
+    return f"'{text}" if rendering.looks_like_formula(text) else text
 
 
 def document(statement: Statement) -> str:

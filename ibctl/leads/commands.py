@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ibctl import clock, config, db, exports, output
+from ibctl import clock, config, db, exports, output, rendering
 from ibctl.leads import listing, naming, orders, rules, service
 from ibctl.leads.activity_commands import activity_app
 from ibctl.leads.arguments import IbFilter, LeadArgument, LeadsArgument
@@ -230,7 +230,7 @@ def show(
 
 def _show(row: dict[str, Any], listed: output.Listing) -> None:
     if listed.format is not output.Format.table:
-        nested = {key: [{k: output.plain(v) for k, v in one.items()} for one in row[key]] for key in DETAILS}
+        nested = {key: [{k: rendering.plain(v) for k, v in one.items()} for one in row[key]] for key in DETAILS}
         output.show_record(row | nested, [*COLUMNS, *map(Column, DETAILS)], listed)
         return
     output.show_record(row, COLUMNS, listed)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ibctl import config, days, db, money, output
+from ibctl import config, days, db, money, output, rendering
 from ibctl.leads import programme_rules, qualification, service
 from ibctl.leads.import_command import warn_of_settled
 from ibctl.output import Column, Listing
@@ -200,7 +200,7 @@ def progress(
 def _show_progress(found: qualification.Progress, listed: Listing) -> None:
     conditions = [_condition(one) for one in found.conditions]
     if listed.format is not output.Format.table or listed.output is not None:
-        nested = [{key: output.plain(value) for key, value in one.items()} for one in conditions]
+        nested = [{key: rendering.plain(value) for key, value in one.items()} for one in conditions]
         columns = [*PROGRESS_COLUMNS, Column("conditions")]
         output.show_record(_row(found) | {"conditions": nested}, columns, listed)
         return

@@ -15,7 +15,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import repeat
 
-from ibctl import output
+from ibctl import rendering
 from ibctl.errors import RequestError
 from ibctl.imports import RowError
 from ibctl.leads import contacts, dates, rules
@@ -147,7 +147,7 @@ class RowReader:
     def _one(self, name: str, reading: rules.Reading) -> Callable[[str], Read]:
         """Return what reads one cell of a field."""
         if name in ("ib", "userId"):
-            return lambda cell: self._named(name, output.unneutralise(cell.strip()))
+            return lambda cell: self._named(name, rendering.unneutralise(cell.strip()))
         parse, words = reading.parser(name), self._given.translations.get(name, {})
 
         def read(cell: str) -> Read:

@@ -36,7 +36,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from ibctl import money, output
+from ibctl import money, rendering
 from ibctl.errors import UsageError
 from ibctl.imports import RowError
 from ibctl.leads import contacts, dates
@@ -111,7 +111,7 @@ class Reading:
     def parser(self, field: str) -> Callable[[str], Any]:
         """Return what reads a field's text, which is not blank; it raises ValueError saying what is wrong."""
         if field == "phone":
-            return lambda text: contacts.phone(output.unneutralise(text), self.region)
+            return lambda text: contacts.phone(rendering.unneutralise(text), self.region)
         if field in MOMENTS:
             return lambda text: dates.moment(text, day_first=self.day_first)
         if field in AMOUNTS and self.decimal_comma:
@@ -163,7 +163,7 @@ def _word(text: str, words: Sequence[str], what: str) -> str:
 def _text(text: str) -> str:
     value = text.strip()
     if value.startswith("'"):
-        value = output.unneutralise(value).strip()
+        value = rendering.unneutralise(value).strip()
     if "\0" in value:
         raise ValueError("it holds a NUL character")
     if len(value) > LONGEST_TEXT:
@@ -184,7 +184,7 @@ def _token(text: str) -> str:
 
 
 def _email(text: str) -> str:
-    return contacts.email(output.unneutralise(text))
+    return contacts.email(rendering.unneutralise(text))
 
 
 _PARSERS: Mapping[str, Callable[[str], Any]] = {

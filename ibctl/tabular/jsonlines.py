@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ibctl import output
+from ibctl import rendering
 from ibctl.errors import RequestError
 from ibctl.tabular import text
 from ibctl.tabular.source import Source
@@ -144,7 +144,7 @@ def _require_text(values: dict[str, Any]) -> None:
 def _cell(value: Any) -> str:
     if isinstance(value, str):
         # An importer takes off the apostrophe that a CSV export puts before a formula. This one is the value's own.
-        return value if output.unneutralise(value) == value else f"'{value}"
+        return value if rendering.unneutralise(value) == value else f"'{value}"
     if value is None or isinstance(value, bool):
         return _WORDS[value]
     return json.dumps(value, ensure_ascii=False)

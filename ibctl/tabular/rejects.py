@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ibctl import output
+from ibctl import output, rendering
 from ibctl.errors import RequestError
 from ibctl.tabular.table import Table
 
@@ -96,6 +96,6 @@ def rejects_path(path: Path) -> Path:
 
 def harmless(cell: str) -> str:
     """Neutralise a cell that a spreadsheet would run, for an importer that takes it as the same value as before."""
-    if cell.startswith("'") or _NUMBER.fullmatch(cell) or not output.looks_like_formula(cell):
+    if cell.startswith("'") or _NUMBER.fullmatch(cell) or not rendering.looks_like_formula(cell):
         return cell
     return f"'{cell}"

@@ -70,9 +70,9 @@ class Table(ABC):
     def rows(self, on_bytes: Callable[[int], None] | None = None) -> Iterator[tuple[int, list[str]]]:
         """Yield the number and the cells of each row; `on_bytes` is told how many bytes have been read.
 
-        Cells are as they stand in the file, neither stripped nor unneutralised (`output.unneutralise`): only the caller
-        knows which are text. A row can have more or fewer than the header. Can be called again. Raises RequestError
-        where the file cannot be read on, and when it was changed since it was opened.
+        Cells are as they stand in the file, neither stripped nor unneutralised (`rendering.unneutralise`): only the
+        caller knows which are text. A row can have more or fewer than the header. Can be called again. Raises
+        RequestError where the file cannot be read on, and when it was changed since it was opened.
         """
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibctl import output, tabular
+from ibctl import output, rendering, tabular
 from ibctl.errors import RequestError, UsageError
 from ibctl.tabular import text
 
@@ -92,7 +92,7 @@ def test_what_ibctl_writes_as_csv_it_reads_back(
     columns = [output.Column("email"), output.Column("firstName")]
     output.show([dict(zip(["email", "firstName"], row, strict=True)) for row in table], columns, listing)
     with tabular.open_table(path, delimiter=",") as file:
-        read = [[output.unneutralise(cell).lstrip(" ") for cell in row] for _, row in file.rows()]
+        read = [[rendering.unneutralise(cell).lstrip(" ") for cell in row] for _, row in file.rows()]
     # Spaces at a cell's beginning carry no meaning in CSV files made by people ("a, b"); quoted ones come back anyway.
     stripped = [[cell.lstrip(" ") for cell in row] for row in table]
     assert read == [row for row in stripped if any(row)]

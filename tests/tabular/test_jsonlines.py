@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibctl import output, tabular
+from ibctl import rendering, tabular
 from ibctl.errors import RequestError, UsageError
 from ibctl.tabular import Misread, Table
 
@@ -131,7 +131,7 @@ def test_every_text_comes_through_an_importer_as_it_is(
     path = made(tmp_path_factory.mktemp("json"), *rows)
     header, found = read(path)
     # An importer takes off the apostrophe that a CSV export put before a formula.
-    got = [dict(zip(header, map(output.unneutralise, cells), strict=True)) for _, cells in found]
+    got = [dict(zip(header, map(rendering.unneutralise, cells), strict=True)) for _, cells in found]
     assert got == [{key: row.get(key, "") for key in header} for row in rows]
 
 

@@ -10,7 +10,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from ibctl import db, errors, output
+from ibctl import db, errors, output, rendering
 from ibctl.admin.audit import completion, rules, service
 from ibctl.admin.audit import undo as undoing
 from ibctl.errors import RequestError
@@ -121,7 +121,7 @@ def _print_changes(head: dict[str, Any], changes: Iterable[dict[str, Any]], stre
         if stream is None:
             output.say(text)
         else:
-            stream.write(output.printable(text) + "\n")
+            stream.write(rendering.printable(text) + "\n")
 
     for text in _head_lines(head):
         line(text)
@@ -134,9 +134,9 @@ def _print_changes(head: dict[str, Any], changes: Iterable[dict[str, Any]], stre
 def _head_lines(head: dict[str, Any]) -> Iterator[str]:
     yield f"change set {head['id']}"
     yield f"  by       {head['actor']} on {head['host']}"
-    yield f"  at       {output.shown(head['createdAt'])} UTC"
+    yield f"  at       {rendering.shown(head['createdAt'])} UTC"
     yield f"  command  {head['command']}"
-    yield f"  reason   {output.shown(head['reason'])}"
+    yield f"  reason   {rendering.shown(head['reason'])}"
     yield f"  wrote    {rules.in_words(head['counts'])}"
     if head["undoes"]:
         yield f"  undoes   change set {head['undoes']}"
@@ -148,7 +148,7 @@ def _field_lines(change: dict[str, Any]) -> Iterator[str]:
     fields = [field for field in change["fields"] if field != "id"]
     width = max(map(len, fields), default=0)
     for field in fields:
-        old, new = (output.shown((change[side] or {}).get(field)) for side in ("before", "after"))
+        old, new = (rendering.shown((change[side] or {}).get(field)) for side in ("before", "after"))
         both = {"insert": new, "delete": old}.get(change["operation"], f"{old} → {new}")
         yield f"  {field:<{width}}  {both}"
 
@@ -203,7 +203,7 @@ def _confirm(number: int) -> bool:
         expected = undoing.undo(session, number)
     if expected.reversed:
         it = expected.change_set
-        what = f"change set {number} ({it.actor}, {output.shown(it.created_at)} UTC: {it.command})"
+        what = f"change set {number} ({it.actor}, {rendering.shown(it.created_at)} UTC: {it.command})"
         output.confirm(f"take back {what}: {expected.words}", yes=False)
     return bool(expected.reversed)
 

@@ -1,0 +1,90 @@
+"""How one value is written: for people in a table, for programs in JSON, for spreadsheets in CSV.
+
+Times are UTC, `2025-10-31T23:59:59.999Z` (JSON, CSV) or `2025-10-31 23:59` (table); money has its cents. What a lead
+typed in a form can neither move the terminal's cursor nor run in a spreadsheet.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from ibctl import money
+
+# Everything that moves a cursor, hides text or turns its direction: C0 and C1 controls, bidi and zero-width marks.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+def printable(text: str) -> str:
+    """Make foreign text safe for a terminal: control and direction characters become visible escapes."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def shown(value: Any, kind: str = "text") -> str:
+    """Write one value for a table."""
+    if value is None:
+        return "–"
+    if value == "":
+        return ""
+    if kind == "money":
+        return money.show(value)
+    if kind == "rate":
+        return f"{value:f}" if isinstance(value, Decimal) else f"{value:.15g}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, int):
+        return f"{value:,}" if kind == "number" else str(value)
+    if isinstance(value, dict | list):
+        return printable(json.dumps(value, ensure_ascii=False))
+    return printable(str(value))
+
+
+def plain(value: Any) -> Any:
+    """Turn one value into what JSON holds; times as the web application writes them."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds") + "Z"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        # The shared tables keep money as doubles: this is the number that they would hold.
+        return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else float(value)
+    return value
+
+
+# A spreadsheet runs a cell that begins with one of these. Apostrophes before it count too, so that taking one off at
+# import is the exact opposite of putting one on here.
+_FORMULA = re.compile("'*[=+\\-@\t\r]")
+FORMULA_STARTS = frozenset("'=+-@\t\r")
+
+
+def cell(value: Any) -> Any:
+    """Turn one value into what a CSV writer takes; a text that a spreadsheet would run gets an apostrophe in front."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        # Its first character clears nearly every cell of a long export.
+        return f"'{value}" if value[:1] in FORMULA_STARTS and _FORMULA.match(value) else value
+    if isinstance(value, datetime):
+        return plain(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return plain(value)
+
+
+def looks_like_formula(text: str) -> bool:
+    """Whether a spreadsheet might run a cell with this text, and an export therefore puts an apostrophe before it."""
+    return _FORMULA.match(text) is not None
+
+
+def unneutralise(cell: str) -> str:
+    """Undo what a CSV export did to a text that looks like a formula."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -36,8 +36,10 @@ def cuid() -> str:
 def cuids(count: int) -> Iterator[str]:
     """Yield `count` new ids, all with the time of the first; in large numbers five times faster than `cuid`."""
     stamp, fingerprint, random = _timestamp(), _fingerprint(os.getpid()), _random(count)
-    for start in range(0, count * RANDOM_LENGTH, RANDOM_LENGTH):
-        yield f"c{stamp}{_count()}{fingerprint}{random[start : start + RANDOM_LENGTH]}"
+    # Without a call for each; the counter comes second, so that none of its numbers is taken for nothing.
+    for start, number in zip(range(0, count * RANDOM_LENGTH, RANDOM_LENGTH), _counter, strict=False):
+        high, low = divmod(number % BASE**4, BASE**2)
+        yield f"c{stamp}{_PAIRS[high]}{_PAIRS[low]}{fingerprint}{random[start : start + RANDOM_LENGTH]}"
 
 
 def endless() -> Iterator[str]:

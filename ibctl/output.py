@@ -181,15 +181,15 @@ def secret(prompt: str, *, twice: bool = False) -> str:
 @contextmanager
 def progress(description: str, total: int | None) -> Iterator[Any]:
     """Show a bar on a terminal, nothing elsewhere; yields a function that takes the work done so far."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     console = _console(stderr=True)
     # Rich sends stdout to the bar's console, stderr: right on one terminal, but a pipe would get no data.
-    on_terminal = sys.stderr.isatty()
-    with Progress(
-        *columns, console=console, transient=True, disable=not on_terminal, redirect_stdout=sys.stdout.isatty()
-    ) as bar:
+    with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
         task = bar.add_task(description, total=total)
         yield lambda done: bar.update(task, completed=done)
 

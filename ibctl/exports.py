@@ -125,8 +125,13 @@ def _formatted(key: str, type_: int, query: Query) -> str:
     return _FORMATS[type_].format(f"q.{name}", "text::" if query.all_digits else "") + f" AS {name}"
 
 
+# Sorting a million rows in memory, not on disk; and compiling their expressions takes longer than it saves.
+_PLAN_FOR_MANY = sa.text("SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true)")
+
+
 def _copy(session: Session, query: Query, columns: Sequence[str], path: Path | None) -> None:
     connection = session.connection()
+    session.execute(_PLAN_FOR_MANY)
     select = query.sorted(", ".join(columns)).compile(dialect=connection.dialect)
     statement = f"COPY ({select}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')"
     driver: Any = connection.connection.driver_connection

@@ -59,7 +59,8 @@ def platform(sql: Sql) -> None:
 def test_the_example_files_are_what_the_script_writes_to_the_byte(tmp_path: Path) -> None:
     subprocess.run([sys.executable, EXAMPLES / "make_data.py", tmp_path], check=True)
     written = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert written == {path.name: path.read_bytes() for path in EXAMPLES.glob("*.csv")}
+    by_hand = {"broker-report.csv"}
+    assert written == {path.name: path.read_bytes() for path in EXAMPLES.glob("*.csv") if path.name not in by_hand}
     assert len(written) == 7
 
 

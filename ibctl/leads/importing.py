@@ -279,6 +279,7 @@ def match(session: Session, terms: Terms, statements: Statements | None, now: da
         session.execute(LOCK_LEADS)
         session.execute(statements.judge(), {"match": [_RANKS[name] for name in terms.match]})
         session.execute(*((NOT_FOUND, {}) if terms.mode == "update" else (TOO_EARLY, {"now": now})))
+        session.execute(sql.MARK_SAME_LEAD)
     if session.execute(sql.ANY_REPEATED).scalar_one():
         for statement in (sql.CREATE_SHARED, sql.CREATE_CHOSEN, sql.CHOOSE, sql.MARK_DUPLICATES):
             session.execute(statement)

@@ -138,14 +138,25 @@ MARK_KNOWN = sa.text(
 
 NEW = "f.code IS NULL AND f.known IS NULL"
 _WRITES = "f.code IS NULL AND (f.known IS NULL OR f.changed)"
-# Two rows repeat each other when they share one of these; `known`: when they change the same lead.
-_SHARED = (*KEYS, "known")
 
+# Of the rows about one lead only the first changes it, and none where the first says nothing new: otherwise the same
+# file would change it again the next time.
+MARK_SAME_LEAD = sa.text(
+    """
+    UPDATE lead_file f SET code = 'duplicate', field = 'lead',
+        message = format('row %s is about the same lead, %s', one.first, f.known)
+    FROM (
+      SELECT known, min(line) AS first FROM lead_file WHERE code IS NULL AND known IS NOT NULL
+      GROUP BY 1 HAVING count(*) > 1
+    ) one
+    WHERE f.known = one.known AND f.line > one.first AND f.code IS NULL AND f.changed
+    """
+)
 # Whether any row repeats another, told by hashes: sorting numbers is far cheaper than grouping texts. Two texts of one
 # hash cost a closer look, and nothing else.
 ANY_REPEATED = sa.text(
     "SELECT "
-    + " OR ".join(f'count(DISTINCT hashtextextended(f."{key}", 0)) < count(f."{key}")' for key in _SHARED)
+    + " OR ".join(f'count(DISTINCT hashtextextended(f."{key}", 0)) < count(f."{key}")' for key in KEYS)
     + f" FROM lead_file f WHERE {_WRITES}"
 )
 _REPEATED = " UNION ".join(
@@ -153,19 +164,19 @@ _REPEATED = " UNION ".join(
         SELECT f.line FROM lead_file f JOIN (
           SELECT f."{key}" FROM lead_file f WHERE {_WRITES} AND f."{key}" IS NOT NULL GROUP BY 1 HAVING count(*) > 1
         ) repeated USING ("{key}") WHERE {_WRITES}"""
-    for key in _SHARED
+    for key in KEYS
 )
 CREATE_SHARED = sa.text(
     f"""
     CREATE TEMP TABLE lead_shared ON COMMIT DROP AS
-    SELECT f.line, {", ".join(f'f."{key}"' for key in _SHARED)}
+    SELECT f.line, {", ".join(f'f."{key}"' for key in KEYS)}
     FROM lead_file f WHERE {_WRITES} AND f.line IN ({_REPEATED})
     """
 )
 CREATE_CHOSEN = sa.text(
     f"""
     CREATE TEMP TABLE lead_chosen (
-      line integer NOT NULL, {", ".join(f'"{key}" text UNIQUE' for key in _SHARED)}
+      line integer NOT NULL, {", ".join(f'"{key}" text UNIQUE' for key in KEYS)}
     ) ON COMMIT DROP
     """
 )
@@ -174,9 +185,9 @@ CREATE_CHOSEN = sa.text(
 CHOOSE = sa.text("INSERT INTO lead_chosen SELECT * FROM lead_shared ORDER BY line ON CONFLICT DO NOTHING")
 _EARLIER = " UNION ALL ".join(
     f"""
-        SELECT s.line, c.line AS first, {rank} AS rank, '{key.removesuffix("Key").replace("known", "lead")}' AS field
+        SELECT s.line, c.line AS first, {rank} AS rank, '{key.removesuffix("Key")}' AS field
         FROM lead_shared s JOIN lead_chosen c USING ("{key}") WHERE c.line < s.line"""
-    for rank, key in enumerate(_SHARED)
+    for rank, key in enumerate(KEYS)
 )
 MARK_DUPLICATES = sa.text(
     f"""

@@ -24,7 +24,7 @@ from ibctl.models.platform import User
 from ibctl.months import Month
 
 # More of them before a release: IBCTL_TEST_SEQUENCES=500.
-SEQUENCES, STEPS = int(os.environ.get("IBCTL_TEST_SEQUENCES", "25")), 20
+SEQUENCES, STEPS = int(os.environ.get("IBCTL_TEST_SEQUENCES", "10")), 20
 MONTHS = [Month(2025, number) for number in (1, 2, 3)]
 PLAN = """
 name = "strict"

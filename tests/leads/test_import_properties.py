@@ -80,7 +80,7 @@ def two_ibs(platform: Platform) -> Platform:
     return platform
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     table=st.lists(ROWS, min_size=1, max_size=6).filter(lambda rows: any(any(row.values()) for row in rows)),
     leads=LEADS,
@@ -108,12 +108,18 @@ def test_no_row_is_lost_a_second_time_writes_nothing_and_an_undo_leaves_no_trace
     good = first["created"] + first.get("updated", 0) + first["unchanged"]
     assert first["read"] == rows == good + first.get("refused", 0)
     assert len(two_ibs.sql('SELECT id FROM "Lead"')) == len(before) + first["created"]
-    assert len(rejects(tmp_path / "r.csv") if first.get("refused") else []) == first.get("refused", 0)
+    refused = {int(row["_row"]) for row in rejects(tmp_path / "r.csv")} if first.get("refused") else set()
+    assert len(refused) == first.get("refused", 0)
 
+    # The rows that were taken are there now, and say nothing new. (Rows of two chunks may each say something about one
+    # lead, and then take turns.)
     after = two_ibs.sql('SELECT l::text FROM "Lead" l ORDER BY id')
-    second = outcome(ibctl("leads", "import", path, *options))
-    assert (second["created"], second.get("updated", 0)) == (0, 0)
-    assert two_ibs.sql('SELECT l::text FROM "Lead" l ORDER BY id') == after
+    taken = [row for number, row in enumerate(table, start=2) if number not in refused]
+    if good and (mode == "create" or not chunk):
+        path.write_text(written(taken), encoding="utf-8")
+        second = outcome(ibctl("leads", "import", path, *options))
+        assert (second["created"], second.get("updated", 0)) == (0, 0)
+        assert two_ibs.sql('SELECT l::text FROM "Lead" l ORDER BY id') == after
 
     if after != before:
         assert ibctl("undo", two_ibs.sql("SELECT max(id)::text FROM ibctl.change_set")[0][0], "--yes").exit_code == 0

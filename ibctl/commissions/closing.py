@@ -215,6 +215,16 @@ _UNBOOK = sa.text(
     DELETE FROM ibctl.adjustment WHERE "sourceYear" = :year AND "sourceMonth" = :month AND kind IN ('carry', 'true-up')
     """
 )
+# The open months that have taken in what closing booked, and are to do without it.
+_TAKEN_IN = sa.text(
+    """
+    SELECT DISTINCT c.year, c.month FROM ibctl.adjustment a
+    JOIN "IbCommission" c ON c."userId" = a."userId" AND c.year = a.year AND c.month = a.month
+    WHERE a."sourceYear" = :year AND a."sourceMonth" = :month AND a.kind IN ('carry', 'true-up', 'clawback')
+      AND c."paymentStatus" IN ('PENDING', 'HELD')
+    ORDER BY 1, 2
+    """
+)
 # A lead that was taken back is simply not counted in an open month.
 _RETURN = sa.text(
     """
@@ -240,9 +250,14 @@ def reopen(session: db.Transaction, month: Month) -> int:
     settled = session.execute(_SETTLED, values).mappings().first()
     if settled is not None:
         raise RequestError(_cannot_reopen(month, settled))
+    taken_in = [Month(row.year, row.month) for row in session.execute(_TAKEN_IN, values)]
     undone = service.execute(session, _UNBOOK, values) + service.execute(session, _RETURN, values)
     session.delete(found)
     session.flush()
+    for later in taken_in:
+        # A month under way is left to the next run: its rates may not be there yet.
+        if later < months.current(config.settings().timezone):
+            service.run(session, later)
     return undone
 
 

@@ -19,8 +19,7 @@ from sqlalchemy.exc import StatementError
 from ibctl import config, crypto, db
 from ibctl.crypto import Sealed, SealedText, SecretError
 from ibctl.errors import ConfigError
-from ibctl.models.automation import SystemeConfig
-from ibctl.models.platform import InvestorCredential
+from ibctl.models.platform import InvestorCredential, SystemeConfig
 
 DATA = Path(__file__).parent / "data" / "node_crypto_vectors.json"
 VECTORS = json.loads(DATA.read_text(encoding="utf-8"))

@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from ibctl import config, crypto, db
 from ibctl.admin.audit import rules, service
 from ibctl.errors import UsageError
-from ibctl.models.automation import SystemeConfig
-from ibctl.models.platform import InvestorCredential, Lead, User
+from ibctl.models.platform import InvestorCredential, Lead, SystemeConfig, User
 from tests.conftest import KEY, Result
 
 Sql = Callable[..., list[tuple[Any, ...]]]

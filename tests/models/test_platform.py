@@ -23,7 +23,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from sqlmodel import Session, SQLModel, col
 
 from ibctl import crypto
-from ibctl.models import automation, ledger, platform
+from ibctl.models import ledger, platform
 from ibctl.models.platform import Lead, Role, User
 
 ROOT = Path(__file__).parents[2]
@@ -231,7 +231,7 @@ def test_an_encrypted_field_holds_the_web_applications_json(session: Session, sq
     [
         (platform.FacebookAdAccount, {"accessToken", "pageAccessToken"}),
         (platform.InvestorCredential, {"password"}),
-        (automation.SystemeConfig, {"apiKey", "password"}),
+        (platform.SystemeConfig, {"apiKey", "password"}),
     ],
 )
 def test_the_encrypted_fields_are_those_of_the_web_application(model: type[SQLModel], columns: set[str]) -> None:
@@ -242,13 +242,13 @@ def test_the_encrypted_fields_are_those_of_the_web_application(model: type[SQLMo
 
 
 def test_a_plain_string_cannot_get_into_an_encrypted_field(session: Session) -> None:
-    session.add(automation.SystemeConfig(api_key="plain"))  # type: ignore[arg-type]
+    session.add(platform.SystemeConfig(api_key="plain"))  # type: ignore[arg-type]
     with pytest.raises(StatementError, match="takes a Sealed value"):
         session.commit()
 
 
 def test_nothing_is_sql_null_never_json_null(session: Session, sql: Callable[..., Any]) -> None:
-    session.add(automation.Workflow(name="w", definition=None))
+    session.add(platform.Workflow(name="w", definition=None))
     session.commit()
     assert sql('SELECT definition IS NULL FROM "Workflow"') == [(True,)]
     session.add(platform.AdTemplate(name="t", category="awareness", template_data=None))
@@ -258,7 +258,7 @@ def test_nothing_is_sql_null_never_json_null(session: Session, sql: Callable[...
 
 def test_no_password_shows_in_a_repr() -> None:
     user = User(email="a@x.y", password="$2b$12$hash")
-    profile = automation.AuthProfile(name="n", auth_type="basic", password="geheim", config={"cookie": "geheim"})
+    profile = platform.AuthProfile(name="n", auth_type="basic", password="geheim", config={"cookie": "geheim"})
     assert "$2b$" not in repr(user)
     assert "geheim" not in repr(profile)
 

@@ -87,6 +87,7 @@ def open_sheet(source: Source, *, name: str | None = None, decimal_comma: bool =
     with source.opened() as content:
         try:
             return _read(source, content.stream, name, decimal_comma)
+        # NotImplementedError is zipfile's word for a part that is packed or encrypted in a way that it does not know.
         except (*broken, KeyError, ValueError, EOFError, NotImplementedError) as exc:
             raise RequestError(f"{source.path} cannot be read as an Excel workbook, it is damaged ({exc})") from None
 

@@ -12,7 +12,7 @@ from ibctl.ads.account_rules import Assets, Setup
 from ibctl.errors import ConfigError, RequestError
 from ibctl.integrations.facebook import identity
 from ibctl.integrations.facebook.client import Graph, Line
-from ibctl.integrations.facebook.failures import PermissionMissingError, RefusedError, TokenError
+from ibctl.integrations.facebook.failures import PermissionMissingError, RefusedError, TokenError, UserHeldError
 from ibctl.integrations.facebook.identity import AdAccount, Business, Page
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ def first(line: Line, text: str) -> Survey:
     """Make a new token last, and look around with it. Raises RequestError where Facebook refuses it, GraphError."""
     try:
         return look(line, lasting(line, text))
-    except (TokenError, RefusedError) as exc:
+    except (TokenError, UserHeldError, RefusedError) as exc:
         raise RequestError(f"the token was refused, nothing was stored. {exc}") from None
 
 

@@ -290,6 +290,16 @@ def test_a_call_of_a_batch_that_fails_leaves_the_others(server: Server, graph: G
     assert (type(bad), bad.code, bad.subcode) == (failures.RefusedError, 100, 33)
 
 
+def test_nothing_further_is_sent_once_facebook_takes_us_for_abusive(server: Server, graph: Graph) -> None:
+    server.fail("^5001$", Fault(368, None, "The action attempted has been deemed abusive"))
+    calls = [Inner("POST", str(5000 + number), {"status": "PAUSED"}) for number in range(120)]
+    for number in range(120):
+        server.world.campaign("900", f"Campaign {number}", id_=str(5000 + number))
+    answers = graph.batch(calls, again=True)
+    assert [type(one) for one in answers[50:]] == [failures.BlockedError] * 70
+    assert (answers[2], len(server.calls)) == ({"success": True}, 1)
+
+
 def test_what_a_batch_left_unanswered_is_asked_again(server: Server, graph: Graph) -> None:
     server.fail("^me$", Broken("dropped"), times=2)
     first, second = graph.batch([Inner("GET", "me", {}), Inner("GET", "me", {})], again=True)

@@ -40,8 +40,9 @@ WAITED_FOR = [
 SIGN_IN_AGAIN = [
     Fault(102, None, "Session has expired"),
     Fault(190, None, "Invalid OAuth access token"),
-    *[Fault(190, subcode, "Error validating access token") for subcode in (458, 459, 460, 463, 464, 467)],
+    *[Fault(190, subcode, "Error validating access token") for subcode in (458, 460, 463, 464, 467)],
     Fault(1404163, None, "Advertising access restricted"),
+    Fault(368, 1404163, "Advertising access restricted"),
 ]
 PERMISSIONS = [
     Fault(10, None, "(#10) Application does not have permission for this action"),
@@ -62,7 +63,6 @@ TOO_MUCH = [
     Fault(-3, 1504045, "the report is too large"),
 ]
 FOR_GOOD = [
-    Fault(1, 99, "An unknown error occurred"),
     Fault(2, 1504041, "breakdowns"),
     Fault(2, 1504042, "metrics"),
     Fault(3, None, "(#3) Application does not have the capability"),
@@ -82,7 +82,10 @@ BLOCKED = [
     Fault(613, None, "Calls to this api have exceeded the rate limit"),
     Fault(1404078, None, "temporarily blocked"),
     Fault(2859015, None, "temporarily blocked"),
+    Fault(100, 1404078, "temporarily blocked"),
 ]
+# With how often they are tried again.
+TRIED_A_LITTLE = [(Fault(1, 99, "An unknown error occurred"), 2), (Fault(104, None, "Incorrect signature"), 1)]
 
 
 def named(fault: Fault | tuple[Fault, float, float]) -> str:
@@ -95,6 +98,14 @@ def test_what_passes_is_tried_again(fault: Fault, server: Server, graph: Graph) 
     server.fail("^me$", fault)
     assert graph.get("me")["id"] == "1"
     assert len(server.calls) == 2
+
+
+@pytest.mark.parametrize(("fault", "times"), TRIED_A_LITTLE, ids=[named(one) for one, _ in TRIED_A_LITTLE])
+def test_what_seldom_passes_is_not_tried_as_often(fault: Fault, times: int, server: Server, graph: Graph) -> None:
+    server.fail("^me$", fault, times=9)
+    with pytest.raises(failures.UnavailableError):
+        graph.get("me")
+    assert len(server.calls) == 1 + times
 
 
 @pytest.mark.parametrize(("fault", "least", "most"), WAITED_FOR, ids=[named(one) for one in WAITED_FOR])
@@ -119,11 +130,19 @@ def test_a_dead_token_is_not_tried_again(fault: Fault, server: Server, graph: Gr
 
 
 @pytest.mark.parametrize(
-    ("subcode", "remedy"), [(459, "www.facebook.com"), (464, "confirm"), (463, "connect the account")]
+    ("subcode", "remedy"), [(464, "confirm"), (463, "connect the account"), (460, "with a new token")]
 )
 def test_a_dead_token_says_what_has_to_be_done(subcode: int, remedy: str, server: Server, graph: Graph) -> None:
     server.fail("^me$", Fault(190, subcode, "Error validating access token"))
     with pytest.raises(failures.TokenError, match=remedy):
+        graph.get("me")
+
+
+def test_a_user_who_has_to_log_in_first_has_no_dead_token(server: Server, graph: Graph) -> None:
+    fault = Fault(190, 459, "You cannot access the app till you log in to www.facebook.com")
+    assert_only_call(server, graph, fault, failures.UserHeldError)
+    server.fail("^me$", fault)
+    with pytest.raises(failures.UserHeldError, match="a new token does not help"):
         graph.get("me")
 
 

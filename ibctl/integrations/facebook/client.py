@@ -21,6 +21,8 @@ from ibctl import config
 from ibctl.errors import ConfigError
 from ibctl.integrations.facebook import failures, usage
 from ibctl.integrations.facebook.failures import (
+    RETRIES,
+    BlockedError,
     GraphError,
     OutcomeUnknownError,
     RateLimitError,
@@ -30,7 +32,6 @@ from ibctl.integrations.facebook.failures import (
     UnavailableError,
 )
 
-RETRIES = 5
 MAX_WAIT = 300.0  # seconds
 CONNECT_TIMEOUT = 10.0  # seconds
 BATCH = 50  # Graph's own limit, which the SDK does not know
@@ -177,11 +178,14 @@ class Graph:
     def batch(self, calls: Sequence[Inner], *, again: bool = False) -> list[Any]:
         """Send many calls in one, 50 at a time; returns for each its answer or the GraphError that it met.
 
-        What Facebook left unanswered is sent again where `again` says that this does no harm.
+        What Facebook left unanswered is sent again where `again` says that this does no harm. Once it takes us for
+        abusive, nothing further is sent.
         """
         results: list[Any] = [None] * len(calls)
         for start in range(0, len(calls), BATCH):
             self._batch(calls[start : start + BATCH], start, results, again)
+            if blocked := next((one for one in results if isinstance(one, BlockedError)), None):
+                return [blocked if one is None else one for one in results]
         return results
 
     def _batch(self, calls: Sequence[Inner], start: int, results: list[Any], again: bool) -> None:
@@ -226,7 +230,7 @@ class Graph:
                     raise OutcomeUnknownError(
                         f"{failure}; whether it was carried out is not known", failure.code
                     ) from None
-                if attempt == RETRIES:
+                if attempt >= failure.retries:
                     raise
                 self.line.pause(_backoff(attempt))
         raise AssertionError("unreachable")

@@ -3,6 +3,7 @@
     UnavailableError        it may work in a moment: unknown or temporary errors, timeouts, answers that are none
     RateLimitError          too many calls: wait; of the account, or of the whole app
     TokenError              the token is dead: somebody has to sign in again (or has lost access for good)
+    UserHeldError           Facebook wants something of the token's user first; then the same token works again
     PermissionMissingError  a permission is missing
     TooMuchDataError        ask for less: shorter ranges, or a report run
     StaleCursorError        the list has to be read from its start
@@ -33,8 +34,18 @@ class GraphError(ServiceError):
         self.code, self.subcode = code, subcode
 
 
+# How often a passing failure is tried again.
+RETRIES = 5
+
+
 class UnavailableError(GraphError):
-    """A passing failure, still there after the retries."""
+    """A passing failure, still there after the retries, of which there are `retries` at the most."""
+
+    def __init__(
+        self, message: str, code: int | None = None, subcode: int | None = None, *, retries: int = RETRIES
+    ) -> None:
+        super().__init__(message, code, subcode)
+        self.retries = retries
 
 
 class RateLimitError(GraphError):
@@ -50,6 +61,10 @@ class RateLimitError(GraphError):
 
 class TokenError(GraphError):
     """The token no longer works, and no retry helps."""
+
+
+class UserHeldError(GraphError):
+    """The token is asleep: it works again once its user has done what Facebook asks for, and a new one would not."""
 
 
 class PermissionMissingError(GraphError):
@@ -111,9 +126,11 @@ WAITS: Mapping[tuple[int, int | None], float] = {
     (613, 5044001): 5,  # over 100 changes a second
 }
 _UNAVAILABLE = {1, 2, 104, 960}
+# What seldom passes is not tried as often as the rest.
+_FEW_RETRIES: Mapping[tuple[int, int | None], int] = {(1, 99): 2, (104, None): 1}
 _LIMITS = {4, 17, 32, 341, 613} | set(range(80000, 80015))
 _OF_APP = {4, 341}
-_REFUSED_PAIRS = {(1, 99), (2, 1504041), (2, 1504042), (17, 1885172), (613, 1487225), (190, 492)}
+_REFUSED_PAIRS = {(2, 1504041), (2, 1504042), (17, 1885172), (613, 1487225), (190, 492)}
 _DATA_PAIRS = {(2, 1504038), (100, 1504018), (100, 1487534), (-3, 1504045)}
 _BLOCKED = {368, 1404078, 2859015}
 _GONE = 1404163
@@ -121,24 +138,24 @@ _WRONG_APP = {101}
 _REDUCE = "reduce the amount of data"  # comes with code 1 or 100 and without a subcode of its own
 _NAMED_PERMISSION = re.compile(r"\b([a-z]+(?:_[a-z]+)+)\b")
 _SIGN_IN = "connect the account again with a new token (`ibctl ads accounts connect`)"
-# What a person has to do who holds the token; without an entry, signing in again is enough.
-_REMEDIES = {
-    459: "its user has to follow Facebook's instructions on www.facebook.com first; a new token alone does not help",
-    464: "its user has to confirm the Facebook account first",
-}
+_CHECKPOINT = (190, 459)
+_LOG_IN = "its user has to follow Facebook's instructions on www.facebook.com; a new token does not help"
+_CONFIRM = "its user has to confirm the Facebook account first"
 
 
 def kind(error: Mapping[str, Any], wait: float | None = None) -> GraphError:
     """Turn the `error` object of an answer into a failure. `wait` is what the headers estimate, in seconds."""
     code, subcode = _integer(error.get("code")), _integer(error.get("error_subcode"))
     told = _told(error, code, subcode)
-    if code in (102, 190, _GONE) and (code, subcode) != (190, 492):
+    if (code, subcode) == _CHECKPOINT:
+        return UserHeldError(f"{told}: {_LOG_IN}", code, subcode)
+    if (code in (102, 190) or _GONE in (code, subcode)) and (code, subcode) != (190, 492):
         return TokenError(f"{told}: {_remedy(code, subcode)}", code, subcode)
     if code == 2635:
         return VersionExpiredError(f"{told}: set IBCTL_GRAPH_VERSION to one that lives", code, subcode)
     if (code, subcode) in _REFUSED_PAIRS:
         return RefusedError(told, code, subcode, _blamed(error))
-    if code in _BLOCKED or (code, subcode) == (613, None):
+    if _BLOCKED & {code, subcode} or (code, subcode) == (613, None):
         return BlockedError(f"{told}: stop for some hours", code, subcode)
     if code in _LIMITS:
         known = WAITS.get((code or 0, subcode))
@@ -152,7 +169,7 @@ def kind(error: Mapping[str, Any], wait: float | None = None) -> GraphError:
     if code == 2642:
         return StaleCursorError(told, code, subcode)
     if code in _UNAVAILABLE or code == -2 or error.get("is_transient") is True:
-        return UnavailableError(told, code, subcode)
+        return UnavailableError(told, code, subcode, retries=_FEW_RETRIES.get((code or 0, subcode), RETRIES))
     return RefusedError(told, code, subcode, _blamed(error))
 
 
@@ -166,9 +183,9 @@ def _permission(message: str) -> str | None:
 
 
 def _remedy(code: int | None, subcode: int | None) -> str:
-    if code == _GONE:
+    if _GONE in (code, subcode):
         return "this user may not advertise any more"
-    return _REMEDIES.get(subcode or 0, _SIGN_IN)
+    return _CONFIRM if subcode == 464 else _SIGN_IN
 
 
 def _told(error: Mapping[str, Any], code: int | None, subcode: int | None) -> str:

@@ -7,7 +7,7 @@ finished by the next one, and nothing is made twice. While one run is at work on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from ibctl import clock, db
 from ibctl.ads import campaigns, minor_units
@@ -57,8 +58,9 @@ class Made:
     ids: dict[str, str] = field(default_factory=dict)
     row_id: str = ""
     image_url: str | None = None
-    # Whether an earlier run had begun it.
+    # Whether an earlier run had begun it, and whether it had made all of it.
     resumed: bool = False
+    finished: bool = False
 
 
 @contextmanager
@@ -120,26 +122,56 @@ def _find(graph: Graph, account: str, step: str, tag: str, found: Mapping[str, s
 # ----------------------------------------------------------------------------------------------------------- all of it
 
 
-def carry_out(graph: Graph, connection: Connection, intent: Intent, *, reason: str | None) -> tuple[AdCampaign, Made]:
-    """Make a campaign, or finish one that an earlier run began; returns its row.
+def carry_out(
+    graph: Graph, connection: Connection, intent: Intent, *, activate: bool, reason: str | None
+) -> tuple[AdCampaign, Made]:  # fmt: skip
+    """Make a campaign, or finish one that an earlier run began, and `activate` it; returns its row.
 
     Raises RequestError, and GraphError: then what there is by now is recorded, with what went wrong.
     """
     with alone(connection):
         require_able(graph, connection, intent.wanted)
-        found = look(graph, connection.name, intent.wanted.tag)
+        found = _look_again(graph, connection, intent.wanted.tag)
         with db.transaction(reason=reason) as session:
-            made = begin(session, connection, intent, found)
-        failure: GraphError | None = None
-        try:
-            make(graph, intent, made, connection)
-        except GraphError as exc:
-            failure = exc
-        with db.transaction(reason=reason) as session:
-            row = keep(session, made, failure)
-        if failure is not None:
-            raise failure
-        return row, made
+            made = begin(session, connection, intent, found, activate=activate)
+        if not made.finished:
+            with _recorded(made, keep, reason):
+                make(graph, intent, made, connection)
+        if activate:
+            with _recorded(made, activated, reason):
+                let_run(graph, made)
+        with db.reading() as session:
+            return session.get_one(AdCampaign, made.row_id), made
+
+
+@contextmanager
+def _recorded(
+    made: Made, record: Callable[[Session, Made, GraphError | None], None], reason: str | None
+) -> Iterator[None]:
+    """Record what came of calls to Facebook, whether they failed or not."""
+    failure: GraphError | None = None
+    try:
+        yield
+    except GraphError as exc:
+        failure = exc
+    with db.transaction(reason=reason) as session:
+        record(session, made, failure)
+    if failure is not None:
+        raise failure
+
+
+def _look_again(graph: Graph, connection: Connection, tag: str) -> dict[str, str]:
+    """Return what is at Facebook already; more than one look where a run died, since its last call can show late."""
+    found = look(graph, connection.name, tag)
+    with db.reading() as session:
+        build = session.exec(_builds(connection, tag)).first()
+        died = build is not None and session.get_one(AdCampaign, build.id).status == "DRAFT"
+    for seconds in LOOKS if died else ():
+        if len(found) == len(STEPS):
+            break
+        graph.line.pause(seconds)
+        found = look(graph, connection.name, tag)
+    return found
 
 
 # --------------------------------------------------------------------------------------------------------------- making
@@ -204,25 +236,46 @@ def _needed(step: str) -> set[str]:
 # ------------------------------------------------------------------------------------------------------------ recording
 
 
-def begin(session: Session, connection: Connection, intent: Intent, found: Mapping[str, str]) -> Made:
+def _builds(connection: Connection, tag: str) -> SelectOfScalar[CampaignBuild]:
+    return select(CampaignBuild).where(CampaignBuild.ad_account_id == connection.id, CampaignBuild.tag == tag)
+
+
+def begin(
+    session: Session, connection: Connection, intent: Intent, found: Mapping[str, str], *, activate: bool
+) -> Made:
     """Record what is wanted, before anything is made; `found` is what is there already.
 
-    Raises RequestError where the campaign is finished, or where what is there was made from other settings.
+    Raises RequestError where the campaign is finished (unless it is yet to be activated), or where what is there was
+    made from other settings.
     """
     wanted = intent.wanted
-    build = session.exec(
-        select(CampaignBuild).where(
-            CampaignBuild.ad_account_id == connection.id, CampaignBuild.tag == wanted.tag
-        ).with_for_update()
-    ).first()  # fmt: skip
+    build = session.exec(_builds(connection, wanted.tag).with_for_update()).first()
     if build is None:
         return _begin_anew(session, connection, intent, found)
     row = session.get_one(AdCampaign, build.id)
-    _require_unfinished(row, build, connection)
+    if build.finished_at is not None:
+        return _made_already(row, build, connection, intent, activate=activate)
     _require_same(build, intent, found)
     build.calls = {**intent.calls, **{step: build.calls[step] for step in found}}
     _describe(row, intent)
     return Made(dict(found), row.id, row.image_url, resumed=True)
+
+
+def _made_already(
+    row: AdCampaign, build: CampaignBuild, connection: Connection, intent: Intent, *, activate: bool
+) -> Made:  # fmt: skip
+    """Return a campaign that is finished, where an earlier run died before it let it run. Raises RequestError."""
+    if not activate or build.activated_at is not None or row.status != "PAUSED":
+        raise RequestError(
+            f"there is a campaign '{row.name}' in {connection.name} already ({row.fb_campaign_id}, {row.status}): "
+            "choose another --name"
+        )
+    ids = {
+        "campaign": row.fb_campaign_id, "adset": row.fb_ad_set_id, "creative": build.creative_id, "ad": row.fb_ad_id,
+    }  # fmt: skip
+    found = {step: id_ for step, id_ in ids.items() if id_ is not None}
+    _require_same(build, intent, found)
+    return Made(found, row.id, row.image_url, resumed=True, finished=True)
 
 
 def _begin_anew(session: Session, connection: Connection, intent: Intent, found: Mapping[str, str]) -> Made:
@@ -258,14 +311,6 @@ def _float(amount: Decimal | None) -> float | None:
     return None if amount is None else float(amount)
 
 
-def _require_unfinished(row: AdCampaign, build: CampaignBuild, connection: Connection) -> None:
-    if build.finished_at is not None:
-        raise RequestError(
-            f"there is a campaign '{row.name}' in {connection.name} already ({row.fb_campaign_id}, {row.status}): "
-            "choose another --name"
-        )
-
-
 def _require_same(build: CampaignBuild, intent: Intent, found: Mapping[str, str]) -> None:
     for step in found:
         if other := differences(step, build.calls[step], intent.calls[step]):
@@ -275,10 +320,9 @@ def _require_same(build: CampaignBuild, intent: Intent, found: Mapping[str, str]
             )
 
 
-def keep(session: Session, made: Made, failure: GraphError | None) -> AdCampaign:
+def keep(session: Session, made: Made, failure: GraphError | None) -> None:
     """Record what there is now: a campaign that is finished, or how far it came and what kept it."""
-    row = session.exec(select(AdCampaign).where(AdCampaign.id == made.row_id).with_for_update()).one()
-    build = session.get_one(CampaignBuild, made.row_id)
+    row, build = _held(session, made)
     row.fb_campaign_id = made.ids.get("campaign")
     row.fb_ad_set_id, row.fb_ad_id = made.ids.get("adset"), made.ids.get("ad")
     row.image_url = made.image_url or row.image_url
@@ -290,8 +334,11 @@ def keep(session: Session, made: Made, failure: GraphError | None) -> AdCampaign
         build.finished_at = row.last_sync_at = clock.now()
         _count_usage(session, row.template_id)
     row.updated_at = clock.now()
-    session.flush()
-    return row
+
+
+def _held(session: Session, made: Made) -> tuple[AdCampaign, CampaignBuild]:
+    row = session.exec(select(AdCampaign).where(AdCampaign.id == made.row_id).with_for_update()).one()
+    return row, session.get_one(CampaignBuild, made.row_id)
 
 
 def _count_usage(session: Session, template_id: str | None) -> None:
@@ -301,7 +348,7 @@ def _count_usage(session: Session, template_id: str | None) -> None:
         session.execute(more.values(usage_count=AdTemplate.usage_count + 1, updated_at=clock.now()))
 
 
-def activate(graph: Graph, made: Made) -> None:
+def let_run(graph: Graph, made: Made) -> None:
     """Let ad, ad set and campaign run, in this order: nothing runs before all of it may. Raises GraphError."""
     for step in ("ad", "adset", "campaign"):
         (failure,) = facebook.set_status(graph, [made.ids[step]], "ACTIVE").values()
@@ -309,8 +356,12 @@ def activate(graph: Graph, made: Made) -> None:
             raise failure
 
 
-def activated(session: Session, row_id: str) -> None:
-    """Record that a campaign runs."""
-    row = session.exec(select(AdCampaign).where(AdCampaign.id == row_id).with_for_update()).one()
-    campaigns.set_state(row, "ACTIVE", None)
-    session.get_one(CampaignBuild, row_id).activated_at = row.updated_at = clock.now()
+def activated(session: Session, made: Made, failure: GraphError | None) -> None:
+    """Record that a campaign runs, or why it stays paused."""
+    row, build = _held(session, made)
+    if failure is not None:
+        row.error_message, row.error_count = str(failure), row.error_count + 1
+    else:
+        campaigns.set_state(row, "ACTIVE", None)
+        build.activated_at = clock.now()
+    row.updated_at = clock.now()

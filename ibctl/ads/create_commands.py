@@ -209,21 +209,14 @@ def _rehearse(graph: Graph, connection: Connection, intent: Intent, format: Form
 def _make(
     graph: Graph, connection: Connection, intent: Intent, *, activate: bool, format: Format, reason: str | None
 ) -> None:  # fmt: skip
-    row, made = campaign_creation.carry_out(graph, connection, intent, reason=reason)
-    status = row.status
-    if activate:
-        campaign_creation.activate(graph, made)
-        with db.transaction(reason=reason) as session:
-            campaign_creation.activated(session, row.id)
-        status = "ACTIVE"
+    row, made = campaign_creation.carry_out(graph, connection, intent, activate=activate, reason=reason)
     shown = {
-        "id": row.id, "name": row.name, "status": status, "fbCampaignId": made.ids["campaign"],
+        "id": row.id, "name": row.name, "status": row.status, "fbCampaignId": made.ids["campaign"],
         "fbAdSetId": made.ids["adset"], "creativeId": made.ids["creative"], "fbAdId": made.ids["ad"],
     }  # fmt: skip
     output.show_record(shown, CREATED_COLUMNS, Listing(format))
-    output.note(
-        f"{'finished' if made.resumed else 'made'} '{row.name}' in {connection.name}: {_next_step(status, row.name)}"
-    )
+    done = "finished" if made.resumed else "made"
+    output.note(f"{done} '{row.name}' in {connection.name}: {_next_step(row.status, row.name)}")
 
 
 def _next_step(status: str, name: str) -> str:

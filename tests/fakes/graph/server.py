@@ -101,6 +101,10 @@ class Server:
         """Let the next `times` calls of a matching path (without version) go wrong, after `after` good ones."""
         self._scripts.append(Script(re.compile(pattern), what, times, after, method))
 
+    def forgive(self) -> None:
+        """Let nothing go wrong any more."""
+        self._scripts.clear()
+
     def seen(self, pattern: str, method: str | None = None) -> list[Call]:
         """The calls of a path so far."""
         return [c for c in self.calls if re.search(pattern, c.path) and (method or c.method) == c.method]

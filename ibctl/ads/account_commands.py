@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ibctl import config, crypto, db, output
-from ibctl.ads import account_rules, accounts, action_rules, survey, trouble
+from ibctl.ads import account_rules, accounts, action_rules, arguments, survey, trouble
 from ibctl.ads.accounts import Connection, Stored
 from ibctl.ads.survey import Survey
 from ibctl.errors import RequestError, UsageError
@@ -54,15 +54,6 @@ COLUMNS = [
     Column("createdAt", "time", brief=False),
     Column("updatedAt", "time", brief=False),
 ]
-
-Account = Annotated[
-    str, typer.Argument(metavar="ACCOUNT", help="Its act_… id, row id, name, or its IB's email.", show_default=False)
-]
-Accounts = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="ACCOUNT", help="act_… ids, row ids, names; none: all.", show_default=False),
-]
-IbOption = Annotated[str | None, typer.Option(help="Only this IB: email or id.", autocompletion=completion.ibs)]
 
 
 @app.command()
@@ -171,7 +162,7 @@ def _tell(stored: Stored, owner: User) -> None:
 
 @app.command("list")
 def list_(
-    ib: IbOption = None,
+    ib: arguments.IbFilter = None,
     connected: Annotated[
         bool | None, typer.Option("--connected/--not-connected", help="Only those that are, or are not.")
     ] = None,
@@ -192,7 +183,7 @@ def list_(
 
 @app.command()
 def show(
-    account: Account,
+    account: arguments.AccountArgument,
     format: output.FormatOption = output.Format.table,
     file: output.OutputOption = None,
     columns: output.ColumnsOption = None,
@@ -208,7 +199,7 @@ def show(
 
 @app.command()
 def refresh(
-    account: Accounts = None,
+    account: arguments.AccountsArgument = None,
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
@@ -256,7 +247,7 @@ def _looked(line: Line, one: Connection, surveys: dict[str, Survey | GraphError]
 
 @app.command()
 def edit(
-    account: Account,
+    account: arguments.AccountArgument,
     leads: Annotated[
         str | None, typer.Option(metavar="TYPES", help="What counts as a lead: action types, with commas between.")
     ] = None,
@@ -291,7 +282,7 @@ def edit(
 
 @app.command()
 def disconnect(
-    account: Account,
+    account: arguments.AccountArgument,
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     yes: output.YesOption = False,

@@ -57,21 +57,19 @@ class Connections:
 
 
 def find(session: Session, name: str) -> FacebookAdAccount:
-    """Return the account that a row id, a Facebook id, a unique name, or its IB's email (if it has one account) means.
-
-    Raises NotFoundError, RequestError.
-    """
-    if "@" in name:
-        return _only_one_of(session, users.find(session, name))
+    """Return the account that a name means. Raises as `service.find_account`."""
     return session.get_one(FacebookAdAccount, service.find_account(session, name).id)
 
 
-def _only_one_of(session: Session, user: User) -> FacebookAdAccount:
-    found = session.exec(select(FacebookAdAccount).where(FacebookAdAccount.user_id == user.id)).all()
-    if len(found) != 1:
-        named = f" ({', '.join(sorted(one.ad_account_id or one.id for one in found))})" if found else ""
-        raise RequestError(f"{user.email} has {len(found)} ad accounts{named}: name one by its act_… id")
-    return found[0]
+def suggestions(session: Session, prefix: str, limit: int = 200) -> list[tuple[str, str]]:
+    """Return Facebook ids that begin with `prefix`, each with the account's name and its IB's email."""
+    query = (
+        select(FacebookAdAccount.ad_account_id, FacebookAdAccount.ad_account_name, User.email)
+        .join(User, col(User.id) == FacebookAdAccount.user_id)
+        .where(sa.func.starts_with(FacebookAdAccount.ad_account_id, prefix))
+        .order_by(FacebookAdAccount.ad_account_id)
+    )
+    return [(str(id_), f"{name or 'ad account'} of {email}") for id_, name, email in session.exec(query.limit(limit))]
 
 
 def connections(
@@ -81,7 +79,7 @@ def connections(
 
     Raises NotFoundError, and RequestError for a named account that is not connected, unless not `strict`.
     """
-    named = [find(session, name).id for name in names]
+    named = [one.id for one in service.find_accounts(session, names)] if names else []
     query = (
         select(FacebookAdAccount, User.email)
         .join(User, col(User.id) == FacebookAdAccount.user_id)

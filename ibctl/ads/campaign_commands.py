@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ibctl import db, money, output
-from ibctl.ads import accounts, campaign_rules, campaigns, sync_rules
+from ibctl.ads import accounts, arguments, campaign_rules, campaigns, sync_rules
 from ibctl.ads.campaigns import Synced
 from ibctl.output import Column, Format, Listing
-from ibctl.users import completion
 
 if TYPE_CHECKING:
     from ibctl.ads.accounts import Connection
@@ -47,11 +46,6 @@ SYNC_COLUMNS = [
     Column("campaignSpend", "money", brief=False), Column("residual", "money"), Column("currency", "flag"),
 ]  # fmt: skip
 
-CampaignArgument = Annotated[
-    str, typer.Argument(metavar="CAMPAIGN", help="Its name, id or Facebook id.", show_default=False)
-]
-AccountOption = Annotated[str | None, typer.Option(help="Only this ad account: its id, act_…, or name.")]
-IbOption = Annotated[str | None, typer.Option(help="Only this IB: email or id.", autocompletion=completion.ibs)]
 Status = Literal["DRAFT", "ACTIVE", "PAUSED", "COMPLETED", "ERROR"]
 assert Status.__args__ == campaign_rules.STATUSES  # type: ignore[attr-defined]
 
@@ -61,8 +55,8 @@ assert Status.__args__ == campaign_rules.STATUSES  # type: ignore[attr-defined]
 
 @app.command("list")
 def list_(
-    account: AccountOption = None,
-    ib: IbOption = None,
+    account: arguments.AccountFilter = None,
+    ib: arguments.IbFilter = None,
     status: Annotated[Status | None, typer.Option(help="Only with this status.")] = None,
     type_: Annotated[Literal["BOOST", "CAMPAIGN"] | None, typer.Option("--type", help="Only of this type.")] = None,
     limit: output.LimitOption = 50,
@@ -82,7 +76,7 @@ def list_(
 
 @app.command()
 def show(
-    campaign: CampaignArgument,
+    campaign: arguments.CampaignArgument,
     format: output.FormatOption = Format.table,
     file: output.OutputOption = None,
     columns: output.ColumnsOption = None,
@@ -101,12 +95,10 @@ def show(
 
 @app.command()
 def sync(
-    account: Annotated[
-        list[str] | None, typer.Option(help="Only this ad account: its id, act_…, or name.", show_default=False)
-    ] = None,
-    parallel: Annotated[int, typer.Option(min=1, max=32, help="So many accounts at once.")] = 4,
-    max_wait: Annotated[str, typer.Option(help="Wait so long for Facebook's limits, then park.")] = "5m",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when all went well.")] = False,
+    account: arguments.AccountsFilter = None,
+    parallel: arguments.ParallelOption = 4,
+    max_wait: arguments.MaxWaitOption = "5m",
+    quiet: arguments.QuietOption = False,
     format: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,

@@ -9,25 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock
+from ibctl import clock, lookup
 from ibctl.ads import accounts, action_rules, minor_units, objectives
 from ibctl.ads import campaign_rules as rules
 from ibctl.ads.accounts import Connection
 from ibctl.ads.rules import LARGEST_COUNT
-from ibctl.errors import NotFoundError, RequestError
+from ibctl.errors import RequestError
 from ibctl.integrations.facebook import campaigns as facebook
 from ibctl.models.ads import AdActionTypes
 from ibctl.models.campaigns import CampaignBuild
 from ibctl.models.platform import AdCampaign, FacebookAdAccount
 from ibctl.users import service as users
-
-SUGGESTED = 3
-
 
 # ----------------------------------------------------------------------------------------------------------- looking up
 
@@ -37,14 +35,11 @@ def find(session: Session, name: str) -> AdCampaign:
 
     Raises NotFoundError naming the value and what may have been meant; RequestError where several have the name.
     """
-    wanted = name.strip()
-    found = [] if "\0" in wanted else _named(session, wanted)
-    if not found:
-        raise NotFoundError(f"there is no campaign '{wanted}'{_did_you_mean(session, wanted)}")
-    if len(found) > 1:
-        which = ", ".join(f"{one.fb_campaign_id or one.id} ({one.status})" for one in found[:SUGGESTED])
-        raise RequestError(f"{len(found)} campaigns are called '{wanted}', {which}: give the id")
-    return found[0]
+    return lookup.the_one(
+        name, partial(_named, session), kind="campaign",
+        hint=partial(lookup.did_you_mean, session, AdCampaign.name, otherwise="`ibctl ads campaigns list` shows all"),
+        which=lambda one: f"{one.fb_campaign_id or one.id} ({one.status})",
+    )  # fmt: skip
 
 
 def _named(session: Session, wanted: str) -> Sequence[AdCampaign]:
@@ -56,10 +51,11 @@ def _named(session: Session, wanted: str) -> Sequence[AdCampaign]:
     return session.exec(select(AdCampaign).where(same).order_by(col(AdCampaign.created_at).desc())).all()
 
 
-def _did_you_mean(session: Session, wanted: str) -> str:
-    part = sa.func.strpos(sa.func.lower(AdCampaign.name), wanted.lower()) > 0
-    close = [] if "\0" in wanted else session.exec(select(AdCampaign.name).where(part).limit(SUGGESTED)).all()
-    return f": did you mean {' or '.join(close)}?" if close else ": `ibctl ads campaigns list` shows all"
+def names(session: Session, prefix: str, limit: int = 50) -> list[str]:
+    """Return names that begin with `prefix`, the newest campaign's first."""
+    begins = sa.func.starts_with(AdCampaign.name, prefix)
+    newest = select(AdCampaign.name).where(begins).order_by(col(AdCampaign.created_at).desc()).limit(limit)
+    return list(dict.fromkeys(session.exec(newest)))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import typer
 from ibctl import days, db, exports, imports, output, tabular
 from ibctl.ads import (
     account_commands,
+    arguments,
     campaign_commands,
     create_commands,
     service,
@@ -21,7 +22,6 @@ from ibctl.ads import (
     token_commands,
 )
 from ibctl.output import Column
-from ibctl.users import completion
 
 app = typer.Typer(no_args_is_help=True, help="Facebook: ad accounts, spend, campaigns.")
 spend = typer.Typer(no_args_is_help=True, help="What each ad account spent on each day.")
@@ -68,12 +68,6 @@ EPILOG = (
     "Codes of refused rows: cells (too many or too few), account_missing, account_unknown, account_ambiguous, "
     "date_invalid, date_future, amount_invalid, count_invalid, currency_mismatch, duplicate (of an earlier row)."
 )
-
-AccountOption = Annotated[str | None, typer.Option(help="Only this ad account: its id, act_…, or name.")]
-IbOption = Annotated[str | None, typer.Option(help="Only this IB: email or id.", autocompletion=completion.ibs)]
-MonthOption = Annotated[str | None, typer.Option(help="Only this month, like 2025-10.")]
-FromOption = Annotated[str | None, typer.Option("--from", help="From this day on, like 2025-10-01.")]
-ToOption = Annotated[str | None, typer.Option("--to", help="Up to this day, and on it.")]
 
 
 @spend.command("import", epilog=EPILOG)
@@ -136,11 +130,11 @@ def _tell_consequences(result: service.SpendImport) -> None:
 
 @spend.command("list")
 def list_(
-    account: AccountOption = None,
-    ib: IbOption = None,
-    month: MonthOption = None,
-    since: FromOption = None,
-    until: ToOption = None,
+    account: arguments.AccountFilter = None,
+    ib: arguments.IbFilter = None,
+    month: arguments.MonthFilter = None,
+    since: arguments.FromFilter = None,
+    until: arguments.ToFilter = None,
     limit: output.LimitOption = 50,
     format: output.FormatOption = output.Format.table,
     output_file: output.OutputOption = None,
@@ -159,11 +153,11 @@ def list_(
 
 @spend.command()
 def export(
-    account: AccountOption = None,
-    ib: IbOption = None,
-    month: MonthOption = None,
-    since: FromOption = None,
-    until: ToOption = None,
+    account: arguments.AccountFilter = None,
+    ib: arguments.IbFilter = None,
+    month: arguments.MonthFilter = None,
+    since: arguments.FromFilter = None,
+    until: arguments.ToFilter = None,
     limit: output.LimitOption = 0,
     format: output.FormatOption = output.Format.csv,
     output_file: output.OutputOption = None,

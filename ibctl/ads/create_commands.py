@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ibctl import db, money, output
-from ibctl.ads import accounts, campaign_creation, campaign_orders, sync_rules, templates
+from ibctl.ads import accounts, arguments, campaign_creation, campaign_orders, completion, sync_rules, templates
 from ibctl.ads.accounts import Connection
 from ibctl.ads.campaign_calls import STEPS, Wanted
 from ibctl.ads.campaign_creation import Intent, Made
@@ -25,18 +25,21 @@ CREATED_COLUMNS = [
 ]  # fmt: skip
 CALL_COLUMNS = [Column("object", "flag"), Column("verdict"), Column("sent")]
 
-AccountOption = Annotated[str, typer.Option(help="The ad account: its id, act_…, or name.", show_default=False)]
 PageOption = Annotated[str | None, typer.Option(help="The page's id; default: the account's page.", show_default=False)]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would be sent, let Facebook judge it, make nothing.")
 ]
-MaxWaitOption = Annotated[str, typer.Option(help="Wait so long for Facebook's limits, then give up.")]
 ActivateOption = Annotated[bool, typer.Option("--activate", help="Let it run once it is made; asks.")]
 
 
 def create(
-    template: Annotated[str, typer.Option(help="A published template: its name or id.", show_default=False)],
-    account: AccountOption,
+    template: Annotated[
+        str,
+        typer.Option(
+            help="A published template: its name or id.", show_default=False, autocompletion=completion.templates
+        ),
+    ],
+    account: arguments.AccountOption,
     name: Annotated[str, typer.Option(help="The campaign's name, new in this account.", show_default=False)],
     page: PageOption = None,
     form: Annotated[str | None, typer.Option(help="The lead form's id.", show_default=False)] = None,
@@ -58,7 +61,7 @@ def create(
         list[str] | None, typer.Option(metavar="RULE", help="Although the template breaks it.", show_default=False)
     ] = None,
     activate: ActivateOption = False,
-    max_wait: MaxWaitOption = "5m",
+    max_wait: arguments.MaxWaitOption = "5m",
     format: output.FormatOption = Format.table,
     dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,
@@ -89,7 +92,7 @@ def create(
 
 def boost(
     post: Annotated[str, typer.Option(help="The post: PAGE_POST, or the post's own id.", show_default=False)],
-    account: AccountOption,
+    account: arguments.AccountOption,
     budget: Annotated[str, typer.Option(help="A day's, in the account's currency.", show_default=False)],
     days: Annotated[int, typer.Option(min=1, max=365, help="For how many days, from now on.", show_default=False)],
     page: PageOption = None,
@@ -101,7 +104,7 @@ def boost(
         str, typer.Option(help="NONE for a post about nothing financial.", show_default="financial products")
     ] = FINANCIAL,
     activate: ActivateOption = False,
-    max_wait: MaxWaitOption = "5m",
+    max_wait: arguments.MaxWaitOption = "5m",
     format: output.FormatOption = Format.table,
     dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,

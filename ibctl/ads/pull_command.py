@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ibctl import clock, db, errors, output
-from ibctl.ads import accounts, form_leads, sync_rules
+from ibctl.ads import accounts, arguments, form_leads, sync_rules
 from ibctl.ads.form_leads import Taken
 from ibctl.ads.trouble import Run
 from ibctl.errors import NotFoundError, RequestError, ServiceError, UsageError
@@ -68,8 +68,8 @@ def pull(
     source: Annotated[str, typer.Option(help="The source of new leads.")] = "facebook",
     region: import_command.RegionOption = None,
     rejects: Annotated[Path, typer.Option(help="The folder for files of refused leads.", show_default="here")] = Path(),
-    max_wait: Annotated[str, typer.Option(help="Wait so long for Facebook's limits, then give up.")] = "5m",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when all went well.")] = False,
+    max_wait: arguments.MaxWaitOption = "5m",
+    quiet: arguments.QuietOption = False,
     format: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,

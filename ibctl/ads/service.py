@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from ibctl import clock, days, db, exports, ids, imports, tabular
 from ibctl.ads import rules, sql
 from ibctl.errors import NotFoundError, RequestError
+from ibctl.models.platform import FacebookAdAccount
 from ibctl.users import service as users
 
 # ------------------------------------------------------------------------------------------------------------- accounts
@@ -30,12 +31,36 @@ def accounts(session: Session) -> rules.Accounts:
 
 
 def find_account(session: Session, name: str) -> rules.Account:
-    """Return the account that `--account` means. Raises NotFoundError, or RequestError where several have the name."""
+    """Return the account that a row id, a Facebook id, a unique name, or its IB's email (if it has one account) means.
+
+    Raises NotFoundError, RequestError.
+    """
+    return find_accounts(session, [name])[0]
+
+
+def find_accounts(session: Session, names: Sequence[str]) -> list[rules.Account]:
+    """Return the accounts with these names, in their order. Raises as `find_account`."""
+    known = accounts(session)
+    return [_find_account(session, known, name) for name in names]
+
+
+def _find_account(session: Session, known: rules.Accounts, name: str) -> rules.Account:
     try:
-        return accounts(session).find(name)
+        return known.find(_only_one_of(session, name) if "@" in name else name)
     except imports.RowError as exc:
         kind = NotFoundError if exc.code == "account_unknown" else RequestError
-        raise kind(exc.message) from None
+        raise kind(f"{exc.message}: `ibctl ads accounts list` shows all") from None
+
+
+def _only_one_of(session: Session, email: str) -> str:
+    """Return the row id of an IB's only account."""
+    owner = users.find(session, email)
+    query = select(FacebookAdAccount.id, FacebookAdAccount.ad_account_id).where(FacebookAdAccount.user_id == owner.id)
+    found = session.exec(query).all()
+    if len(found) != 1:
+        named = f" ({', '.join(sorted(facebook_id or id_ for id_, facebook_id in found))})" if found else ""
+        raise RequestError(f"{owner.email} has {len(found)} ad accounts{named}: name one by its act_… id")
+    return found[0][0]
 
 
 # --------------------------------------------------------------------------------------------------------------- import

@@ -12,14 +12,13 @@ from typing import Annotated, get_args
 import typer
 
 from ibctl import config, days, db, errors, imports, output, tabular
-from ibctl.ads import accounts, invoices, spend_check, spend_report
+from ibctl.ads import accounts, arguments, invoices, spend_check, spend_report
 from ibctl.ads.accounts import Connection
 from ibctl.ads.spend_check import Finding, Told
 from ibctl.errors import ServiceError, UsageError
 from ibctl.integrations.facebook.client import Line
 from ibctl.integrations.facebook.failures import GraphError, SettingError
 from ibctl.output import Column
-from ibctl.users import completion
 
 FIGURES = [
     Column("spend", "money"),
@@ -50,20 +49,14 @@ RECONCILED = [
     Column("quality", "flag"),
 ]
 
-AccountOption = Annotated[str | None, typer.Option(help="Only this ad account: its id, act_…, or name.")]
-IbOption = Annotated[str | None, typer.Option(help="Only this IB: email or id.", autocompletion=completion.ibs)]
-MonthOption = Annotated[str | None, typer.Option(help="Only this month, like 2025-10.")]
-FromOption = Annotated[str | None, typer.Option("--from", help="From this day on, like 2025-10-01.")]
-ToOption = Annotated[str | None, typer.Option("--to", help="Up to this day, and on it.")]
-
 
 def report(
     by: Annotated[spend_report.By, typer.Option(help="What a row stands for.")] = "month",
-    account: AccountOption = None,
-    ib: IbOption = None,
-    month: MonthOption = None,
-    since: FromOption = None,
-    until: ToOption = None,
+    account: arguments.AccountFilter = None,
+    ib: arguments.IbFilter = None,
+    month: arguments.MonthFilter = None,
+    since: arguments.FromFilter = None,
+    until: arguments.ToFilter = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the spend.")] = False,
     format: output.SummaryFormatOption = "table",
     file: output.OutputOption = None,
@@ -101,12 +94,12 @@ assert set(get_args(spend_report.By)) == set(KEYS)
 
 
 def check(
-    account: AccountOption = None,
-    month: MonthOption = None,
-    since: FromOption = None,
-    until: ToOption = None,
+    account: arguments.AccountFilter = None,
+    month: arguments.MonthFilter = None,
+    since: arguments.FromFilter = None,
+    until: arguments.ToFilter = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask Facebook.")] = False,
-    parallel: Annotated[int, typer.Option(min=1, max=32, help="So many accounts at once.")] = 4,
+    parallel: arguments.ParallelOption = 4,
     format: output.SummaryFormatOption = "table",
     file: output.OutputOption = None,
     columns: output.ColumnsOption = None,

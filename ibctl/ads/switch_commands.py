@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ibctl import clock, db, errors, money, output
-from ibctl.ads import switching, sync_rules
+from ibctl.ads import arguments, completion, switching, sync_rules
 from ibctl.ads.switching import Switch
 from ibctl.errors import RequestError, UsageError
 from ibctl.integrations.facebook.client import Line
@@ -19,21 +19,17 @@ from ibctl.output import Column, Format, Listing
 
 COLUMNS = [Column("id", brief=False), Column("name"), Column("account"), Column("outcome")]
 
-CampaignsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="CAMPAIGN", help="Names, ids or Facebook ids; - reads a list.", show_default=False),
-]
 AccountOption = Annotated[
-    str | None, typer.Option(help="All campaigns of this ad account: its id, act_…, or name.", show_default=False)
+    str | None,
+    typer.Option(help="All campaigns of this ad account.", show_default=False, autocompletion=completion.accounts),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Let Facebook judge it, and change nothing.")]
-MaxWaitOption = Annotated[str, typer.Option(help="Wait so long for Facebook's limits, then give up.")]
 
 
 def pause(
-    campaign: CampaignsArgument = None,
+    campaign: arguments.CampaignsArgument = None,
     account: AccountOption = None,
-    max_wait: MaxWaitOption = "5m",
+    max_wait: arguments.MaxWaitOption = "5m",
     format: output.FormatOption = Format.table,
     dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,
@@ -47,9 +43,9 @@ def pause(
 
 
 def resume(
-    campaign: CampaignsArgument = None,
+    campaign: arguments.CampaignsArgument = None,
     account: AccountOption = None,
-    max_wait: MaxWaitOption = "5m",
+    max_wait: arguments.MaxWaitOption = "5m",
     format: output.FormatOption = Format.table,
     dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,
@@ -70,8 +66,8 @@ def resume(
 
 
 def archive(
-    campaign: CampaignsArgument,
-    max_wait: MaxWaitOption = "5m",
+    campaign: arguments.CampaignsArgument,
+    max_wait: arguments.MaxWaitOption = "5m",
     format: output.FormatOption = Format.table,
     dry_run: DryRunOption = False,
     reason: output.ReasonOption = None,

@@ -10,14 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from ibctl import days, db, output
+from ibctl.ads import arguments, sync, sync_rules, trouble
 from ibctl.ads import restatements as restated_days
-from ibctl.ads import sync, sync_rules, trouble
 from ibctl.ads.service import Settled
 from ibctl.ads.sync import Answer, Written
 from ibctl.errors import UsageError
 from ibctl.integrations.facebook.client import Line
 from ibctl.output import Column
-from ibctl.users import completion
 
 COLUMNS = [
     Column("adAccountId", "flag"),
@@ -41,19 +40,16 @@ RESTATEMENT_COLUMNS = [
 
 
 def sync_(
-    account: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this account: act_…, id or name; can be repeated.", show_default=False),
-    ] = None,
+    account: arguments.AccountsFilter = None,
     since: Annotated[
         str | None, typer.Option(help="Read from this day on, like 2025-10-01.", show_default=False)
     ] = None,
     days_: Annotated[
         int | None, typer.Option("--days", min=1, help="Read so many days, today included.", show_default="28")
     ] = None,
-    parallel: Annotated[int, typer.Option(min=1, max=32, help="So many accounts at once.")] = 4,
-    max_wait: Annotated[str, typer.Option(help="Wait so long for Facebook's limits, then park.")] = "5m",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when all went well.")] = False,
+    parallel: arguments.ParallelOption = 4,
+    max_wait: arguments.MaxWaitOption = "5m",
+    quiet: arguments.QuietOption = False,
     format: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
@@ -143,11 +139,11 @@ def _tell_settled(settled: Sequence[Settled]) -> None:
 
 
 def restatements(
-    account: Annotated[str | None, typer.Option(help="Only this ad account: act_…, id or name.")] = None,
-    ib: Annotated[str | None, typer.Option(help="Only this IB: email or id.", autocompletion=completion.ibs)] = None,
-    month: Annotated[str | None, typer.Option(help="Only days of this month, like 2025-10.")] = None,
-    since: Annotated[str | None, typer.Option("--from", help="Days from this one on.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="Days up to this one.")] = None,
+    account: arguments.AccountFilter = None,
+    ib: arguments.IbFilter = None,
+    month: arguments.MonthFilter = None,
+    since: arguments.FromFilter = None,
+    until: arguments.ToFilter = None,
     limit: output.LimitOption = 50,
     format: output.FormatOption = output.Format.table,
     file: output.OutputOption = None,

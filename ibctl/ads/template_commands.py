@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ibctl import db, errors, output
-from ibctl.ads import objectives, service, template_files, template_rules, templates
+from ibctl.ads import arguments, completion, objectives, service, template_files, template_rules, templates
 from ibctl.errors import RequestError, UsageError
 from ibctl.models.platform import AdTemplate
 from ibctl.output import Column, Format, Listing
@@ -43,13 +43,6 @@ RULE_COLUMNS = [Column("rule", "flag"), Column("meaning"), Column("source")]
 Category = Literal["lead_generation", "conversion", "awareness"]
 assert set(Category.__args__) == set(objectives.CATEGORIES)  # type: ignore[attr-defined]
 
-TemplateArgument = Annotated[str, typer.Argument(metavar="TEMPLATE", help="Its name or id.", show_default=False)]
-TemplatesArgument = Annotated[
-    list[str], typer.Argument(metavar="TEMPLATE", help="Names or ids.", show_default=False)
-]  # fmt: skip
-SomeTemplates = Annotated[
-    list[str] | None, typer.Argument(metavar="TEMPLATE", help="Names or ids; none: all.", show_default=False)
-]
 FileOption = Annotated[Path | None, typer.Option(help="A JSON file; - is stdin.", show_default=False)]
 CategoryOption = Annotated[Category | None, typer.Option(help="What it is for.", show_default=False)]
 DescriptionOption = Annotated[str | None, typer.Option(help="For administrators and IBs.", show_default=False)]
@@ -124,7 +117,7 @@ def add(
 
 @app.command()
 def edit(
-    template: TemplateArgument,
+    template: arguments.TemplateArgument,
     name: Annotated[str | None, typer.Option(help="Its new name.", show_default=False)] = None,
     category: CategoryOption = None,
     description: DescriptionOption = None,
@@ -166,7 +159,7 @@ def edit(
 
 @app.command()
 def publish(
-    template: TemplatesArgument,
+    template: arguments.TemplatesArgument,
     allow: AllowOption = None,
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
@@ -185,7 +178,7 @@ def publish(
 
 @app.command()
 def unpublish(
-    template: TemplatesArgument,
+    template: arguments.TemplatesArgument,
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
@@ -231,7 +224,7 @@ def list_(
 
 @app.command()
 def show(
-    template: TemplateArgument,
+    template: arguments.TemplateArgument,
     format: output.FormatOption = Format.table,
     file: output.OutputOption = None,
     columns: output.ColumnsOption = None,
@@ -261,7 +254,7 @@ def _tell_objective(template: AdTemplate) -> None:
 
 @app.command()
 def export(
-    template: SomeTemplates = None,
+    template: arguments.SomeTemplates = None,
     format: Annotated[Literal["json"], typer.Option("--format", "-f", help="Templates are JSON.")] = "json",  # noqa: ARG001
     file: output.OutputOption = None,
 ) -> None:
@@ -280,11 +273,16 @@ def export(
 
 @app.command()
 def lint(
-    template: SomeTemplates = None,
+    template: arguments.SomeTemplates = None,
     file: FileOption = None,
     category: Annotated[Category, typer.Option(help="What the templates of --file are for.")] = "lead_generation",
     account: Annotated[
-        str | None, typer.Option(help="The ad account meant: budgets are judged in its currency.", show_default=False)
+        str | None,
+        typer.Option(
+            help="The ad account meant: budgets are judged in its currency.",
+            show_default=False,
+            autocompletion=completion.accounts,
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="A warning is a finding, too.")] = False,
     rules: Annotated[bool, typer.Option("--rules", help="Show the rules themselves, with their sources.")] = False,

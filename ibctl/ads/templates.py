@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, money
+from ibctl import clock, lookup, money
 from ibctl.ads import template_rules as rules
 from ibctl.ads import template_schema as schema
 from ibctl.ads.template_files import Document
-from ibctl.errors import NotFoundError, RequestError, UsageError
+from ibctl.errors import RequestError, UsageError
 from ibctl.models.platform import AdTemplate, Role
 from ibctl.users import service as users
 
-SUGGESTED = 3
 SCHEMA_SOURCE = "the keys of templateData: `ibctl ads templates add --help`"
 
 
@@ -54,16 +54,18 @@ def find(session: Session, name: str) -> AdTemplate:
 
     Raises NotFoundError naming the value and what may have been meant; RequestError where several have the name.
     """
-    wanted = name.strip()
-    found = [] if "\0" in wanted else _called(session, wanted)
-    exact = [template for template in found if wanted in (template.id, template.name)]
-    if len(found) > 1 and len(exact) != 1:
-        raise RequestError(
-            f"{len(found)} templates are called '{wanted}': give the id ({', '.join(t.id for t in found)})"
-        )
-    if not found:
-        raise NotFoundError(f"there is no template '{wanted}'{_did_you_mean(session, wanted)}")
-    return next(iter(exact or found))
+    return lookup.the_one(
+        name, partial(_meant, session), kind="template",
+        hint=partial(lookup.did_you_mean, session, AdTemplate.name, otherwise="`ibctl ads templates list` shows all"),
+        which=lambda one: one.id,
+    )  # fmt: skip
+
+
+def _meant(session: Session, name: str) -> Sequence[AdTemplate]:
+    """Return what is called so; the one that is written so to the letter, where there is one."""
+    found = _called(session, name)
+    exact = [template for template in found if name in (template.id, template.name)]
+    return exact if len(exact) == 1 else found
 
 
 def _called(session: Session, name: str) -> Sequence[AdTemplate]:
@@ -71,10 +73,10 @@ def _called(session: Session, name: str) -> Sequence[AdTemplate]:
     return session.exec(select(AdTemplate).where(sa.or_(same, col(AdTemplate.id) == name))).all()
 
 
-def _did_you_mean(session: Session, wanted: str) -> str:
-    part = sa.func.strpos(sa.func.lower(AdTemplate.name), wanted.lower()) > 0
-    close = [] if "\0" in wanted else session.exec(select(AdTemplate.name).where(part).limit(SUGGESTED)).all()
-    return f": did you mean {' or '.join(close)}?" if close else ": `ibctl ads templates list` shows all"
+def names(session: Session, prefix: str, limit: int = 50) -> list[str]:
+    """Return names that begin with `prefix`."""
+    begins = sa.func.starts_with(AdTemplate.name, prefix)
+    return list(session.exec(select(AdTemplate.name).where(begins).order_by(AdTemplate.name).limit(limit)))
 
 
 def named(session: Session, names: Sequence[str]) -> Sequence[AdTemplate]:

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ibctl import clock, db, errors, output
-from ibctl.ads import account_rules, accounts, survey, trouble
-from ibctl.ads.account_commands import Accounts
+from ibctl.ads import account_rules, accounts, arguments, survey, trouble
 from ibctl.ads.accounts import Connection
 from ibctl.errors import UsageError
 from ibctl.integrations.facebook import identity
@@ -81,9 +80,9 @@ def list_(
 
 @app.command()
 def extend(
-    account: Accounts = None,
+    account: arguments.AccountsArgument = None,
     expiring: ExpiringOption = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when all went well.")] = False,
+    quiet: arguments.QuietOption = False,
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
@@ -132,7 +131,7 @@ def _extend(line: Line, one: Connection, renewed: dict[str, survey.Survey], run:
 
 @app.command()
 def check(
-    account: Accounts = None,
+    account: arguments.AccountsArgument = None,
     format: output.FormatOption = output.Format.table,
     file: output.OutputOption = None,
     columns: output.ColumnsOption = None,

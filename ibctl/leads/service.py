@@ -6,13 +6,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import config, db, exports, money
-from ibctl.errors import NotFoundError, RequestError, UsageError
+from ibctl import config, db, exports, lookup, money
+from ibctl.errors import RequestError, UsageError
 from ibctl.leads import contacts, rules, sql
 from ibctl.leads.batches import LOCK
 from ibctl.leads.settled import Settled, together
@@ -20,9 +21,10 @@ from ibctl.models.ledger import ChangeSet, change
 from ibctl.models.platform import InvestorCredential, Lead, LeadActivity, Role, User
 from ibctl.users import service as users
 
-# How many leads a misspelt name or an ambiguous one is answered with, and how many last change sets are shown.
-SUGGESTED = 3
+# How many last change sets are shown.
 CHANGES_SHOWN = 5
+# A shorter part of an email would be in too many.
+SHORTEST_PART = 3
 # What of a lead decides which commissions count it, and how much.
 COUNTED = frozenset({"userId", "leadCapturedAt", "qualifiedAt", "cpaEarned"})
 # What a lead cannot be without.
@@ -42,14 +44,10 @@ def find(session: Session, name: str) -> Lead:
 
     Raises NotFoundError naming the value and what may have been meant; RequestError where several leads have the email.
     """
-    wanted = name.strip()
-    found = [] if "\0" in wanted else _named(session, wanted)
-    if not found:
-        raise NotFoundError(f"there is no lead '{wanted}'{_did_you_mean(session, wanted)}")
-    if len(found) > 1:
-        ids = ", ".join(f"{lead.id} (captured {lead.lead_captured_at:%Y-%m-%d})" for lead in found[:SUGGESTED])
-        raise RequestError(f"'{wanted}' is the email of {len(found)} leads, {ids}: give the id")
-    return found[0]
+    return lookup.the_one(
+        name, partial(_named, session), kind="lead", hint=partial(_hint, session),
+        which=lambda lead: f"{lead.id} (captured {lead.lead_captured_at:%Y-%m-%d})",
+    )  # fmt: skip
 
 
 def _named(session: Session, wanted: str) -> Sequence[Lead]:
@@ -63,13 +61,11 @@ def _named(session: Session, wanted: str) -> Sequence[Lead]:
     ).all()
 
 
-def _did_you_mean(session: Session, wanted: str) -> str:
-    part = wanted.partition("@")[0].lower()
-    if "\0" in wanted or len(part) < 3:
-        return ": name it by email, id or tracking token"
-    query = select(Lead.email).where(sa.func.strpos(sa.func.lower(Lead.email), part) > 0).limit(SUGGESTED)
-    close = [email for email in session.exec(query) if email is not None]
-    return f": did you mean {' or '.join(close)}?" if close else ": `ibctl leads list --search` finds parts of names"
+def _hint(session: Session, wanted: str) -> str:
+    part = wanted.partition("@")[0]
+    if len(part) < SHORTEST_PART:
+        return "name it by email, id or tracking token"
+    return lookup.did_you_mean(session, Lead.email, part, "`ibctl leads list --search` finds parts of names")
 
 
 def hold(session: Session, leads: Sequence[Lead]) -> None:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from sqlmodel import Session
+
+# What is completed: names, or each with a word about it.
+T = TypeVar("T", str, tuple[str, str])
 
 
 def users(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -35,7 +38,7 @@ def _emails(ctx: typer.Context, incomplete: str, role: str | None) -> list[str]:
     return answer(ctx, read)
 
 
-def answer(ctx: typer.Context, read: Callable[[Session], list[str]]) -> list[str]:
+def answer(ctx: typer.Context, read: Callable[[Session], list[T]]) -> list[T]:
     """Return what `read` finds in the database, and nothing where that cannot be asked."""
     from ibctl import config, db
     from ibctl.errors import IbctlError

@@ -250,7 +250,7 @@ def test_show_finds_by_name_id_and_facebook_id(anna: Shop) -> None:
     assert "did you mean Leads?" in anna.run("campaigns", "show", "lea").stderr
     campaign(anna, "leads")
     sync(anna)
-    assert "2 campaigns are called 'Leads'" in anna.run("campaigns", "show", "Leads").stderr
+    assert "'Leads' means 2 campaigns, " in anna.run("campaigns", "show", "Leads").stderr
 
 
 # ------------------------------------------------------------------------------------------------------------ switching

@@ -191,7 +191,7 @@ def test_a_name_that_means_no_lead_or_several_is_refused(platform: Platform, ibc
         service.find(session, "a\0b")
     several = ibctl("leads", "show", "anna@x.com")
     assert several.exit_code == 3
-    assert "is the email of 2 leads, l" in several.stderr
+    assert "means 2 leads, l" in several.stderr
 
 
 # ---------------------------------------------------------------------------------------------------------------- edit

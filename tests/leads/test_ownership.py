@@ -92,7 +92,7 @@ def test_one_wrong_name_in_a_list_stops_all_of_it(platform: Platform, ibctl: Run
     platform.lead(id="l3", email="anna@x.com")
     for names, message in (
         ("l1\nann@x.com\n", "did you mean anna@x.com?"),
-        ("l3\ntwin@x.com\n", "is the email of 2 leads"),
+        ("l3\ntwin@x.com\n", "means 2 leads"),
         ("l3\nno1\nno2\n", "2 names are no lead's, or several leads': no1, no2; nothing was written"),
     ):
         done = ibctl("leads", "assign", "-", "--to", "a@x.com", input=names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -93,12 +93,6 @@ def _one_budget_rule(request: Request) -> None:
         raise faults.invalid("Specify is_adset_budget_sharing_enabled", "is_adset_budget_sharing_enabled")
 
 
-@route("GET", r"act_(\d+)/campaigns")
-def campaigns(request: Request) -> Any:
-    """The account's campaigns; archived ones only where they are asked for, deleted ones never."""
-    return _listed(request, "campaign", the_account(request).id)
-
-
 # -------------------------------------------------------------------------------------------------------------- ad sets
 
 
@@ -180,17 +174,6 @@ def _check_financial(targeting: Mapping[str, Any]) -> None:
         raise refusal(2909035, "Special ad category", "This targeting is not available", "targeting")
 
 
-@route("GET", r"act_(\d+)/adsets")
-def ad_sets(request: Request) -> Any:
-    return _listed(request, "adset", the_account(request).id)
-
-
-@route("GET", r"(\d+)/adsets")
-def ad_sets_of(request: Request) -> Any:
-    request.require("ads_read", "ads_management")
-    return _listed(request, "adset", None, campaign_id=request.caught[0])
-
-
 # -------------------------------------------------------------------------------------------------- creatives, pictures
 
 
@@ -240,11 +223,6 @@ def _check_story(request: Request, account: Account) -> None:
         raise refusal(1487390, "Adcreative create failed", "Not for a lead form", "call_to_action")
 
 
-@route("GET", r"act_(\d+)/adcreatives")
-def creatives(request: Request) -> Any:
-    return _listed(request, "creative", the_account(request).id)
-
-
 # ------------------------------------------------------------------------------------------------------------------ ads
 
 
@@ -257,18 +235,26 @@ def create_ad(request: Request) -> Any:
     return _made(request, "ad", account, campaign_id=ad_set["campaign_id"], effective_status="PENDING_REVIEW")
 
 
-@route("GET", r"act_(\d+)/ads")
-def ads(request: Request) -> Any:
-    return _listed(request, "ad", the_account(request).id)
-
-
-@route("GET", r"(\d+)/ads")
-def ads_of(request: Request) -> Any:
-    request.require("ads_read", "ads_management")
-    return _listed(request, "ad", None, adset_id=request.caught[0])
-
-
 # ---------------------------------------------------------------------------------------------------------- all of them
+
+
+KINDS = {"campaigns": "campaign", "adsets": "adset", "adcreatives": "creative", "ads": "ad"}
+
+
+@route("GET", r"act_(\d+)/(campaigns|adsets|adcreatives|ads)")
+def of_account(request: Request) -> Any:
+    """What an account has; archived things only where they are asked for, deleted ones never."""
+    account = the_account(request)
+    return _listed(request, KINDS[request.caught[1]], lambda one: one["account_id"] == account.id)
+
+
+@route("GET", r"(\d+)/(adsets|ads)")
+def of_parent(request: Request) -> Any:
+    """The ad sets of a campaign, and the ads of an ad set."""
+    request.require("ads_read", "ads_management")
+    parent, edge = request.caught
+    under = {"adsets": "campaign_id", "ads": "adset_id"}[edge]
+    return _listed(request, KINDS[edge], lambda one: str(one.get(under)) == parent)
 
 
 @route("POST", r"(\d+)")
@@ -299,15 +285,13 @@ def _of_kind(world: World, id_: Any, kind: str, account: Account) -> Mapping[str
     return found
 
 
-def _listed(request: Request, kind: str, account: str | None, **of: str) -> Any:
+def _listed(request: Request, kind: str, belongs: Callable[[Mapping[str, Any]], bool]) -> Any:
     states = request.params.get("effective_status") or [*OPEN, "PENDING_REVIEW", "CAMPAIGN_PAUSED", "DISAPPROVED"]
     if "DELETED" in states:
         raise faults.invalid("Deleted objects cannot be filtered for on an edge", "effective_status", subcode=1815001)
     rows = [
         one for one in request.world.objects.values()
-        if one["kind"] == kind and one["effective_status"] in states
-        and (account is None or one["account_id"] == account)
-        and all(str(one.get(name)) == value for name, value in of.items())
+        if one["kind"] == kind and one["effective_status"] in states and belongs(one)
         and _passes(one, kind, request.params.get("filtering") or [])
     ]  # fmt: skip
     return paged(request, [picked(one, request.fields) for one in rows])

@@ -1,0 +1,54 @@
+"""Names of ad accounts, campaigns and templates, for the shell to complete. Silent where the database is not there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import typer
+
+from ibctl.users import completion
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+
+def accounts(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+    """Complete an ad account's `act_…` id, with its name and its IB beside it."""
+
+    def read(session: Session) -> list[tuple[str, str]]:
+        from ibctl.ads import accounts
+
+        return accounts.suggestions(session, incomplete)
+
+    return completion.answer(ctx, read)
+
+
+def campaigns(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a campaign's name, the newest first."""
+
+    def read(session: Session) -> list[str]:
+        from ibctl.ads import campaigns
+
+        return campaigns.names(session, incomplete)
+
+    return _words(completion.answer(ctx, read))
+
+
+def templates(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a template's name."""
+
+    def read(session: Session) -> list[str]:
+        from ibctl.ads import templates
+
+        return templates.names(session, incomplete)
+
+    return _words(completion.answer(ctx, read))
+
+
+def _words(names: Iterable[str]) -> list[str]:
+    """Return names as the shell wants them: bash alone puts them in as they are, blanks and all."""
+    in_bash = os.environ.get("_IBCTL_COMPLETE") == "complete_bash"
+    return [re.sub(r"([^\w@%+=:,./-])", r"\\\1", name) if in_bash else name for name in names]

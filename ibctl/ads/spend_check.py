@@ -5,13 +5,15 @@ gap          days between the stored ones that nobody ever read, and of which no
 behind       a connected account was not read up to yesterday
 zone         days are cut in another zone than Facebook's, or in one that does not exist
 currency     Facebook has another currency than the stored days
-total        the stored days do not add up to Facebook's total of the account
-campaigns    the account's total is not the sum of its campaigns, archived and deleted ones included
+total        a stored day is not what Facebook says of the account on that day
+campaigns    a day of the account's at Facebook is not the sum of its campaigns, archived and deleted ones included
+
+Days are compared one by one: in a sum, what is missing on one day and what is too much on another would cancel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -73,36 +75,38 @@ _ACCOUNTS = sa.text(
     WHERE CAST(:account AS text) IS NULL OR a.id = :account ORDER BY 1
     """
 )
-_TOTAL = sa.text(
+_STORED = sa.text(
     """
-    SELECT coalesce(sum("dailySpend"::numeric), 0) FROM "AdSpendHistory"
-    WHERE "adAccountId" = :account AND "date" BETWEEN :first AND :last
+    SELECT h."date", h."dailySpend"::numeric, h."date" BETWEEN s."firstDay" AND s."finalThrough" IS TRUE
+    FROM "AdSpendHistory" h LEFT JOIN ibctl.ad_account_state s ON s.id = h."adAccountId"
+    WHERE h."adAccountId" = :account AND h."date" BETWEEN :first AND :last
     """
 )
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong with an account's spend."""
+    """Something that is wrong with an account's spend, on a day or from a day on."""
 
     account: str
     check: str
     finding: str
+    date: date | None = None
 
     def row(self) -> dict[str, Any]:
         """Return it as a row."""
-        return {"adAccountId": self.account, "check": self.check, "finding": self.finding}
+        return {"adAccountId": self.account, "check": self.check, "date": self.date, "finding": self.finding}
 
 
 def stored(session: Session, account: str | None = None) -> list[Finding]:
     """Check what is stored by itself, of one account or all. Raises NotFoundError when the account does not exist."""
     values = {"account": None if account is None else service.find_account(session, account).id}
     found = [
-        Finding(row.account, "derived", f"{row.field} of {_days(row.days, row.first)} is not what the days make of it")
+        Finding(row.account, "derived", f"{row.field} is not what the days make of it{_days(row.days)}", row.first)
         for row in session.execute(_DERIVED, values)
     ]
     found += [
-        Finding(row.account, "gap", f"no row, and never read: {_days(row.days, row.first)}")
+        Finding(row.account, "gap", f"no row, and never read{_days(row.days)}", row.first)
         for row in session.execute(_GAPS, values)
     ]
     for row in session.execute(_ACCOUNTS, values):
@@ -131,8 +135,8 @@ def _exists(zone: str) -> bool:
     return True
 
 
-def _days(count: int, first: date) -> str:
-    return f"{first}" if count == 1 else f"{count:,} days, the first {first}"
+def _days(count: int) -> str:
+    return "" if count == 1 else f" (and on {count - 1:,} more days)"
 
 
 # ---------------------------------------------------------------------------------------------------- against Facebook
@@ -140,12 +144,12 @@ def _days(count: int, first: date) -> str:
 
 @dataclass(frozen=True)
 class Told:
-    """What Facebook says of an account today: its zone and currency, what it and its campaigns spent in the span."""
+    """What Facebook says of an account today: its zone and currency, what it and its campaigns spent, by day."""
 
     zone: str
     currency: str
-    account: Decimal
-    campaigns: Decimal
+    account: Mapping[date, Decimal]
+    campaigns: Mapping[date, Decimal]
 
 
 def ask(line: Line, one: Connection, first: date, last: date) -> Told:
@@ -156,8 +160,8 @@ def ask(line: Line, one: Connection, first: date, last: date) -> Told:
     return Told(
         account.zone,
         account.currency,
-        insights.total(graph, one.facebook_id, first, last),
-        insights.total_of_campaigns(graph, one.facebook_id, first, last),
+        {day.date: day.spend for day in insights.daily(graph, one.facebook_id, first, last)},
+        insights.spent_by_campaigns(graph, one.facebook_id, first, last),
     )
 
 
@@ -168,16 +172,26 @@ def against(session: Session, one: Connection, told: Told, first: date, last: da
         found.append(Finding(one.name, "zone", f"days are cut in {one.zone}, at Facebook in {told.zone}"))
     if told.currency != one.currency.upper():
         found.append(Finding(one.name, "currency", f"days are in {one.currency}, at Facebook in {told.currency}"))
-    total = session.execute(_TOTAL, {"account": one.id, "first": first, "last": last}).scalar_one()
-    found += _differing(one, "total", "stored", total, "Facebook's total", told.account)
-    found += _differing(one, "campaigns", "Facebook's total", told.account, "its campaigns'", told.campaigns)
+    rows = session.execute(_STORED, {"account": one.id, "first": first, "last": last}).all()
+    stored = {day: spend for day, spend, _ in rows}
+    final = {day for day, _, is_final in rows if is_final}
+    found += [
+        Finding(one.name, "total", f"stored {sums}{'' if day in final else ', provisional'}", day)
+        for day, sums in _differing(one, stored, "Facebook", told.account)
+    ]
+    found += [
+        Finding(one.name, "campaigns", f"account {sums}", day)
+        for day, sums in _differing(one, told.account, "campaigns", told.campaigns)
+    ]
     return found
 
 
 def _differing(
-    one: Connection, check: str, name: str, amount: Decimal, other_name: str, other: Decimal
-) -> Sequence[Finding]:
-    if amount == other:
-        return []
-    sums = f"{name} {money.show(amount, one.currency)}, {other_name} {money.show(other, one.currency)}"
-    return [Finding(one.name, check, f"{sums}: {money.show(amount - other, one.currency)} apart")]
+    one: Connection, ours: Mapping[date, Decimal], name: str, theirs: Mapping[date, Decimal]
+) -> Iterator[tuple[date, str]]:
+    """Yield the days on which two sums differ, with both and the difference in words; a day without a row is 0."""
+    for day in sorted(ours.keys() | theirs.keys()):
+        amount, other = ours.get(day, Decimal(0)), theirs.get(day, Decimal(0))
+        if amount != other:
+            shown, against, apart = (money.show(value, one.currency) for value in (amount, other, amount - other))
+            yield day, f"{shown}, {name} {against}: {apart}"

@@ -38,7 +38,9 @@ KEYS = {
     "account": [Column("account"), Column("ib", brief=False)],
     "campaign": [Column("campaign"), Column("account", brief=False), Column("ib", brief=False)],
 }
-CHECK_COLUMNS = [Column("adAccountId", "flag"), Column("check", "flag"), Column("finding")]
+CHECK_COLUMNS = [
+    Column("adAccountId", "flag"), Column("check", "flag"), Column("date", "date"), Column("finding"),
+]  # fmt: skip
 RECONCILED = [
     Column("adAccountId", "flag"),
     Column("month", "flag"),
@@ -108,9 +110,9 @@ def check(
 
     Running totals and ratios, gaps between the days, accounts that were not
     read lately, time zones. Of each connected account, for the given span
-    (otherwise the last 28 days): the stored sum against Facebook's, and that
-    against the sum of its campaigns, archived and deleted ones included.
-    Ends with 7 when something is found.
+    (otherwise the last 28 days), day by day: what is stored against what
+    Facebook says, and that against the sum of its campaigns, archived and
+    deleted ones included. Ends with 7 when something is found.
 
     Example: ibctl ads spend check --month 2025-10
     """
@@ -132,11 +134,23 @@ def check(
     output.show(
         [one.row() for one in _distinct(found)], CHECK_COLUMNS, output.Listing(output.Format(format), file, columns)
     )
-    output.note(f"findings: {len(_distinct(found)):,}; accounts held against Facebook: {len(usable) - failed:,}")
+    _tell_scope(len(usable) - failed, found)
     if found:
         raise typer.Exit(errors.FINDINGS)
     if failed:
         raise typer.Exit(ServiceError.exit_code if failed == len(usable) == 1 else errors.PARTIAL)
+
+
+def _tell_scope(asked: int, found: Sequence[Finding]) -> None:
+    """Say what was compared, and what the findings do not say by themselves."""
+    if any(one.finding.endswith("provisional") for one in found):
+        output.note("provisional: Facebook moves a day for 28 days; `ibctl ads sync` reads those days again")
+    if asked:
+        output.note(
+            "campaigns: compared by day at Facebook; the stored ones have only their whole life's total, which "
+            "`ibctl ads campaigns sync` holds against the account's"
+        )
+    output.note(f"findings: {len(_distinct(found)):,}; accounts held against Facebook, day by day: {asked:,}")
 
 
 def _distinct(found: Sequence[Finding]) -> list[Finding]:

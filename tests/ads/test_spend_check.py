@@ -34,6 +34,10 @@ def found(run: Result) -> list[tuple[str, str]]:
     return [(row["check"], row["finding"]) for row in json.loads(run.stdout)]
 
 
+def dated(run: Result) -> list[tuple[str, str, str]]:
+    return [(row["check"], row["date"], row["finding"]) for row in json.loads(run.stdout)]
+
+
 def check(ibctl: Run, *options: str) -> Result:
     return ibctl("ads", "spend", "check", "-f", "json", *options)
 
@@ -41,7 +45,8 @@ def check(ibctl: Run, *options: str) -> Result:
 def test_what_is_right_is_0(account: Account, ibctl: Run) -> None:
     run = check(ibctl)
     assert (run.exit_code, found(run)) == (0, [])
-    assert run.stderr == "findings: 0; accounts held against Facebook: 1\n"
+    assert run.stderr.endswith("findings: 0; accounts held against Facebook, day by day: 1\n")
+    assert "the stored ones have only their whole life's total" in run.stderr
 
 
 @pytest.mark.parametrize("column", ["ctr", "cpc", "cpl", '"cumulativeSpend"', '"cumulativeLeads"'])
@@ -51,15 +56,15 @@ def test_a_derived_column_that_is_wrong_is_found_with_7(
     connected.ads.sql(f'UPDATE "AdSpendHistory" SET {column} = 99 WHERE "date" = %s', back(account, 3))
     run = check(ibctl, "--offline")
     name = column.strip('"')
-    assert (run.exit_code, found(run)) == (
-        7, [("derived", f"{name} of {back(account, 3)} is not what the days make of it")],
+    assert (run.exit_code, dated(run)) == (
+        7, [("derived", str(back(account, 3)), f"{name} is not what the days make of it")],
     )  # fmt: skip
 
 
 def test_days_between_that_nobody_read_are_a_gap(ads: Ads, ibctl: Run) -> None:
     ibctl("ads", "spend", "import", ads.file("act_1,2025-10-01,1,0,0,0,0", "act_1,2025-10-05,1,0,0,0,0"))
     run = check(ibctl)
-    assert (run.exit_code, found(run)) == (7, [("gap", "no row, and never read: 3 days, the first 2025-10-02")])
+    assert (run.exit_code, dated(run)) == (7, [("gap", "2025-10-02", "no row, and never read (and on 2 more days)")])
 
 
 def test_days_without_delivery_are_no_gap_once_read(account: Account, ibctl: Run) -> None:
@@ -81,22 +86,58 @@ def test_a_zone_that_is_none_is_found(account: Account, connected: Connected, ib
     assert ("zone", "'Mars/Olympus' is no time zone") in found(check(ibctl, "--offline"))
 
 
-def test_a_stored_sum_that_is_not_facebooks_is_found(account: Account, ibctl: Run) -> None:
+def test_a_stored_day_that_is_not_facebooks_is_named(account: Account, ibctl: Run) -> None:
     account.spent(back(account, 1), "5.00", campaign=next(iter(account.days))[0])
-    assert found(check(ibctl)) == [
-        ("total", "stored 6.60 USD, Facebook's total 10.50 USD: -3.90 USD apart"),
+    run = check(ibctl)
+    assert dated(run) == [
+        ("total", str(back(account, 1)), "stored 3.30 USD, Facebook 7.20 USD: -3.90 USD, provisional"),
     ]  # fmt: skip
+    assert "`ibctl ads sync` reads those days again" in run.stderr
+
+
+def test_two_errors_that_cancel_in_the_sum_are_both_found(account: Account, connected: Connected, ibctl: Run) -> None:
+    for days, amount in ((1, 3.3 + 1), (3, 3.3 - 1)):
+        connected.ads.sql(
+            'UPDATE "AdSpendHistory" SET "dailySpend" = %s WHERE "date" = %s', amount, back(account, days)
+        )
+    assert [one[:2] for one in dated(check(ibctl)) if one[0] != "derived"] == [
+        ("total", str(back(account, 3))), ("total", str(back(account, 1))),
+    ]  # fmt: skip
+
+
+def test_a_day_that_only_one_side_has_is_found(account: Account, connected: Connected, ibctl: Run) -> None:
+    account.spent(back(account, 5), "9.99", campaign=next(iter(account.days))[0])
+    del account.days[next(iter(account.days))]
+    assert [one[:2] for one in dated(check(ibctl))] == [
+        ("total", str(back(account, 5))), ("total", str(back(account, 1))),
+    ]  # fmt: skip
+
+
+def test_a_final_day_that_differs_is_not_called_provisional(account: Account, connected: Connected, ibctl: Run) -> None:
+    connected.ads.sql('UPDATE ibctl.ad_account_state SET "finalThrough" = "lastDay"')
+    account.spent(back(account, 1), "5.00", campaign=next(iter(account.days))[0])
+    run = check(ibctl)
+    assert found(run) == [("total", "stored 3.30 USD, Facebook 7.20 USD: -3.90 USD")]
+    assert "provisional" not in run.stderr
 
 
 def test_archived_and_deleted_campaigns_belong_to_the_sum(account: Account, facebook: Server, ibctl: Run) -> None:
-    for one in facebook.world.objects.values():
+    campaigns = [one for one in facebook.world.objects.values() if one["kind"] == "campaign"]
+    for one in campaigns:
         one["effective_status"] = "DELETED"
     assert check(ibctl).exit_code == 0
-    for one in facebook.world.objects.values():
-        one["effective_status"] = "UNHEARD_OF"
-    assert found(check(ibctl)) == [
-        ("campaigns", "Facebook's total 6.60 USD, its campaigns' 0.00 USD: 6.60 USD apart"),
-    ]  # fmt: skip
+    campaigns[0]["effective_status"] = "UNHEARD_OF"
+    assert dated(check(ibctl)) == [
+        ("campaigns", str(back(account, days)), "account 3.30 USD, campaigns 2.20 USD: 1.10 USD") for days in (3, 1)
+    ]
+
+
+def test_more_campaigns_and_days_than_one_call_gives_are_read_by_reports(
+    account: Account, facebook: Server, ibctl: Run
+) -> None:
+    facebook.world.most_rows = 2  # the account has two rows, its campaigns four
+    assert check(ibctl).exit_code == 0
+    assert len(facebook.seen("act_900/insights", "POST")) == 1
 
 
 def test_an_account_that_cannot_be_asked_is_5_alone_and_6_among_others(

@@ -1,10 +1,11 @@
-"""What ad accounts spent, by day of the account's own zone.
+"""What ad accounts and their campaigns spent, by day of the account's own zone.
 
 One call for up to 90 days. Where Facebook finds that too much, a report run; where that fails too, the span is halved.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,6 +16,7 @@ from ibctl.integrations.facebook.client import Graph
 from ibctl.integrations.facebook.failures import GraphError, RefusedError, TooMuchDataError, UnavailableError
 
 CHUNK = 90  # days in one call
+ROWS = 500  # on one page
 DAY_FIELDS = "account_id,account_currency,spend,impressions,clicks,actions"
 # Without this filter, campaigns that were archived or deleted are missing from a list that their money is in.
 ALL_CAMPAIGNS = [
@@ -49,15 +51,37 @@ def daily(graph: Graph, account: str, first: date, last: date) -> list[Day]:
 
     Complete or an error, never a part. Raises GraphError.
     """
-    found = [
-        day for start in _starts(first, last) for day in _span(graph, account, start, min(start + _LESS_ONE, last))
-    ]
+    found = [_day(account, day, row) for day, row in _rows(graph, account, first, last, _OF_ACCOUNT)]
     if len({day.date for day in found}) != len(found):
         raise UnavailableError(f"Facebook named a day of {account} twice")
     return sorted(found, key=lambda day: day.date)
 
 
+def spent_by_campaigns(graph: Graph, account: str, first: date, last: date) -> dict[date, Decimal]:
+    """Return what all campaigns of an account spent together on each day, archived and deleted ones included.
+
+    Complete or an error. Raises GraphError.
+    """
+    found: dict[date, Decimal] = defaultdict(Decimal)
+    for day, row in _rows(graph, account, first, last, _OF_CAMPAIGNS):
+        found[day] += _spend(account, row)
+    return dict(found)
+
+
+_BY_DAY = {"time_increment": 1}
+_OF_ACCOUNT = {"level": "account", **_BY_DAY, "fields": DAY_FIELDS}
+_OF_CAMPAIGNS = {"level": "campaign", **_BY_DAY, "fields": "spend", "filtering": ALL_CAMPAIGNS}
 _LESS_ONE = timedelta(days=CHUNK - 1)
+
+
+def _rows(
+    graph: Graph, account: str, first: date, last: date, asked: Mapping[str, Any]
+) -> Iterator[tuple[date, Mapping[str, Any]]]:
+    """Yield the rows of a span, each with its day."""
+    for start in _starts(first, last):
+        end = min(start + _LESS_ONE, last)
+        for row in _span(graph, account, start, end, asked):
+            yield _date(account, row, start, end), row
 
 
 def _starts(first: date, last: date) -> Iterator[date]:
@@ -66,33 +90,29 @@ def _starts(first: date, last: date) -> Iterator[date]:
         first += timedelta(days=CHUNK)
 
 
-def _span(graph: Graph, account: str, first: date, last: date) -> list[Day]:
-    asked = _asked(first, last)
+def _span(graph: Graph, account: str, first: date, last: date, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     try:
-        rows = graph.rows(f"{account}/insights", asked, limit=(last - first).days + 1)
+        return graph.rows(f"{account}/insights", {**asked, **_range(first, last)}, limit=ROWS)
     except TooMuchDataError:
-        return _reported(graph, account, first, last)
-    return [_day(account, row, first, last) for row in rows]
+        return _reported(graph, account, first, last, asked)
 
 
-def _asked(first: date, last: date) -> dict[str, Any]:
-    span = {"since": first.isoformat(), "until": last.isoformat()}
-    return {"level": "account", "time_increment": 1, "time_range": span, "fields": DAY_FIELDS}
+def _range(first: date, last: date) -> dict[str, Any]:
+    return {"time_range": {"since": first.isoformat(), "until": last.isoformat()}}
 
 
-def _reported(graph: Graph, account: str, first: date, last: date) -> list[Day]:
+def _reported(graph: Graph, account: str, first: date, last: date, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Read a span by report run; where that fails, its halves."""
     try:
-        rows = report(graph, account, _asked(first, last))
+        return report(graph, account, {**asked, **_range(first, last)})
     except (TooMuchDataError, ReportFailedError):
         if first == last:
             raise
         middle = first + (last - first) // 2
         return [
-            *_reported(graph, account, first, middle),
-            *_reported(graph, account, middle + timedelta(days=1), last),
+            *_reported(graph, account, first, middle, asked),
+            *_reported(graph, account, middle + timedelta(days=1), last, asked),
         ]
-    return [_day(account, row, first, last) for row in rows]
 
 
 class ReportFailedError(GraphError):
@@ -107,7 +127,7 @@ def report(graph: Graph, account: str, asked: Mapping[str, Any]) -> list[dict[st
     answer = graph.post(f"{account}/insights", asked, again=True)
     run = str(answer.get("report_run_id") or answer.get("id"))
     _wait(graph, run)
-    return graph.rows(f"{run}/insights", limit=500)
+    return graph.rows(f"{run}/insights", limit=ROWS)
 
 
 def _wait(graph: Graph, run: str) -> None:
@@ -137,20 +157,38 @@ def _look(graph: Graph, run: str, *, patient: bool) -> tuple[str, int]:
 # ----------------------------------------------------------------------------------------------------------------- rows
 
 
-def _day(account: str, row: Mapping[str, Any], first: date, last: date) -> Day:
-    """Read a row. Raises UnavailableError for what was not asked for: Facebook ignores a range it cannot read."""
+def _date(account: str, row: Mapping[str, Any], first: date, last: date) -> date:
+    """Read a row's day. Raises UnavailableError for what was not asked for: Facebook ignores a range it cannot read."""
     try:
         day = date.fromisoformat(row["date_start"])
-        if row["date_stop"] != row["date_start"] or not first <= day <= last:
-            raise UnavailableError(
-                f"Facebook answered about {row['date_start']} to {row['date_stop']} for {account}, not asked for"
-            )
+        if row["date_stop"] == row["date_start"] and first <= day <= last:
+            return day
+    except (KeyError, ValueError, TypeError):
+        raise _unreadable(account) from None
+    raise UnavailableError(
+        f"Facebook answered about {row['date_start']} to {row['date_stop']} for {account}, not asked for"
+    )
+
+
+def _day(account: str, day: date, row: Mapping[str, Any]) -> Day:
+    try:
         return Day(
             day, str(row["account_currency"]), amount(row.get("spend", "0")), count(row.get("impressions", "0")),
             count(row.get("clicks", "0")), actions(row.get("actions")),
         )  # fmt: skip
     except (KeyError, ValueError, TypeError, InvalidOperation):
-        raise UnavailableError(f"Facebook answered figures of {account} that cannot be read") from None
+        raise _unreadable(account) from None
+
+
+def _spend(account: str, row: Mapping[str, Any]) -> Decimal:
+    try:
+        return amount(row.get("spend", "0"))
+    except (ValueError, InvalidOperation):
+        raise _unreadable(account) from None
+
+
+def _unreadable(account: str) -> UnavailableError:
+    return UnavailableError(f"Facebook answered figures of {account} that cannot be read")
 
 
 def amount(text: Any) -> Decimal:
@@ -175,30 +213,3 @@ def actions(listed: Any) -> dict[str, Decimal]:
     for one in listed or ():
         found.setdefault(str(one["action_type"]), amount(one["value"]))
     return found
-
-
-# --------------------------------------------------------------------------------------------------------------- totals
-
-
-def total(graph: Graph, account: str, first: date, last: date) -> Decimal:
-    """Return what an account (`act_…`) spent in a span, as Facebook sums it up."""
-    rows = graph.rows(f"{account}/insights", _summed(first, last, "account"), limit=10)
-    return sum((_spend(account, row) for row in rows), start=Decimal(0))
-
-
-def total_of_campaigns(graph: Graph, account: str, first: date, last: date) -> Decimal:
-    """Return what all campaigns of an account spent in a span, archived and deleted ones included."""
-    asked = {**_summed(first, last, "campaign"), "filtering": ALL_CAMPAIGNS}
-    return sum((_spend(account, row) for row in graph.rows(f"{account}/insights", asked)), start=Decimal(0))
-
-
-def _summed(first: date, last: date, level: str) -> dict[str, Any]:
-    span = {"since": first.isoformat(), "until": last.isoformat()}
-    return {"level": level, "time_range": span, "fields": "spend"}
-
-
-def _spend(account: str, row: Mapping[str, Any]) -> Decimal:
-    try:
-        return amount(row.get("spend", "0"))
-    except (ValueError, InvalidOperation):
-        raise UnavailableError(f"Facebook answered figures of {account} that cannot be read") from None

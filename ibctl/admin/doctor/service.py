@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from ibctl import __version__, clock, config, crypto, db
 from ibctl.admin.database import comparison, schema
 from ibctl.admin.secrets import service as secrets
+from ibctl.ads import account_checks
 from ibctl.commissions import payout_checks
 from ibctl.errors import IbctlError
 
@@ -106,7 +107,14 @@ def _server(connection: sa.Connection) -> str:
 
 
 def _ready(connection: sa.Connection) -> Iterator[Finding]:
-    checks: tuple[Callable[[sa.Connection], Iterator[Finding]], ...] = (_age, _clock, _models, _secrets, _payouts)
+    checks: tuple[Callable[[sa.Connection], Iterator[Finding]], ...] = (
+        _age,
+        _clock,
+        _models,
+        _secrets,
+        _payouts,
+        _ad_accounts,
+    )
     for check in checks:
         try:
             with db.translated():
@@ -171,3 +179,8 @@ def _secrets(connection: sa.Connection) -> Iterator[Finding]:
 def _payouts(connection: sa.Connection) -> Iterator[Finding]:
     for value, remedy in payout_checks.problems(connection):
         yield Finding("payouts", "warning", value, remedy)
+
+
+def _ad_accounts(connection: sa.Connection) -> Iterator[Finding]:
+    for value, remedy in account_checks.problems(connection):
+        yield Finding("Facebook", "warning", value, remedy)

@@ -98,7 +98,7 @@ def exchange(request: Request) -> Any:
         raise Fault(1, None, "Error validating client secret.")
     if params.get("grant_type") != "fb_exchange_token":
         raise faults.invalid("Invalid grant_type", "grant_type")
-    old = world.tokens.get(str(params.get("fb_exchange_token")))
+    old = world.known(str(params.get("fb_exchange_token")))
     if old is None or old.refusal() is not None:
         raise faults.bad_token(463 if old is None else old.refusal() or 463)
     new = world.token(f"EAALONG{len(world.tokens):04}of{old.user}", old.user, long_lived=True)
@@ -114,7 +114,7 @@ def debug_token(request: Request) -> Any:
 
 
 def _told(request: Request, text: str) -> dict[str, Any]:
-    token = request.world.tokens.get(text)
+    token = request.world.known(text)
     if token is None or token.refusal() is not None:
         subcode = 467 if token is None else token.refusal()
         error = {"code": 190, "subcode": subcode, "message": faults.bad_token(subcode or 467).error["message"]}

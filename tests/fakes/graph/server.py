@@ -171,7 +171,7 @@ class Server:
             return None
         if text == f"{self.world.app_id}|{self.world.app_secret}":
             return Token(text, None, kind="APP")
-        token = self.world.tokens.get(str(text))
+        token = self.world.known(str(text))
         if token is None:
             raise Fault(190, None, f"Malformed access token {text}")
         if (subcode := token.refusal()) is not None:

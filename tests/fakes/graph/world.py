@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ ALL_PERMISSIONS = (
     "public_profile", "pages_show_list", "business_management", "ads_management", "ads_read", "leads_retrieval",
     "pages_read_engagement", "pages_manage_ads",
 )  # fmt: skip
+FIRST_ID = 120_210_000_000_000_001
+# A token that was exchanged, with whose it is.
+LONG_LIVED = re.compile(r"EAALONG\d{4,}of(\d+)")
 OPEN = ("ACTIVE", "PAUSED", "IN_PROCESS", "WITH_ISSUES")
 
 
@@ -152,11 +156,24 @@ class World:
     # How often a report run is looked at before it is done, and how it ends.
     report_polls: int = 1
     report_ends: str = "Job Completed"
-    _ids: Any = field(default_factory=lambda: itertools.count(120_210_000_000_000_001), repr=False)
+    # Whether an earlier start of this world is remembered: the long-lived tokens that it gave are good.
+    restarted: bool = False
+    _ids: Any = field(default_factory=lambda: itertools.count(FIRST_ID), repr=False)
 
     def new_id(self) -> str:
         """The id of a new object, as long as Graph's are."""
         return str(next(self._ids))
+
+    def known(self, text: str) -> Token | None:
+        """Return a token, if it is one."""
+        given = LONG_LIVED.fullmatch(text)
+        if given and self.restarted and text not in self.tokens and given[1] in self.users:
+            self.token(text, given[1], long_lived=True)
+        return self.tokens.get(text)
+
+    def begin_ids(self, number: int) -> None:
+        """Give new objects ids from a number on, so that they are none of an earlier start's."""
+        self._ids = itertools.count(FIRST_ID + number)
 
     def user(
         self, id_: str, name: str = "", *, declined: Iterable[str] = (), only: Iterable[str] | None = None

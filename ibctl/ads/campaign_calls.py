@@ -7,7 +7,7 @@ the guide to lead ads (https://developers.facebook.com/documentation/ads-commerc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,6 +25,29 @@ STEPS = ("campaign", "adset", "creative", "ad")
 
 
 # ------------------------------------------------------------------------------------------------------- what is wanted
+
+
+@dataclass(frozen=True)
+class Disclosed:
+    """Who is behind an ad, where a law wants it named: in the European Union, and in countries that regulate the ad.
+
+    `categories` and `identities` are as in `template_schema`.
+    """
+
+    dsa_beneficiary: str | None = None
+    dsa_payor: str | None = None
+    categories: Sequence[str] = ()
+    identities: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What an ad set is sent about it."""
+        told = {
+            "dsa_beneficiary": self.dsa_beneficiary, "dsa_payor": self.dsa_payor,
+            "regional_regulated_categories": list(self.categories),
+            "regional_regulation_identities": dict(self.identities),
+        }  # fmt: skip
+        return {name: value for name, value in told.items() if value}
 
 
 @dataclass(frozen=True)
@@ -55,8 +78,7 @@ class Wanted:
     description: str | None = None
     button: str = "LEARN_MORE"
     image: str | None = None
-    dsa_beneficiary: str | None = None
-    dsa_payor: str | None = None
+    disclosed: Disclosed = Disclosed()
 
     @property
     def tag(self) -> str:
@@ -116,13 +138,11 @@ def _ad_set(wanted: Wanted) -> dict[str, Any]:
         "targeting": sent_targeting(wanted.targeting, wanted.categories),
         **_aim(wanted),
         **_budget(wanted),
+        **wanted.disclosed.params,
     }
     for name, moment in (("start_time", wanted.start), ("end_time", wanted.end)):
         if moment is not None:
             call[name] = moment.strftime("%Y-%m-%dT%H:%M:%S%z")
-    for name, text in (("dsa_beneficiary", wanted.dsa_beneficiary), ("dsa_payor", wanted.dsa_payor)):
-        if text is not None:
-            call[name] = text
     return call
 
 

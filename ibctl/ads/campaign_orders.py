@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -17,7 +18,7 @@ from ibctl.ads import accounts, campaign_calls, objectives, templates
 from ibctl.ads import campaign_rules as rules
 from ibctl.ads import template_schema as schema
 from ibctl.ads.accounts import Connection
-from ibctl.ads.campaign_calls import Wanted
+from ibctl.ads.campaign_calls import Disclosed, Wanted
 from ibctl.ads.campaign_creation import Intent
 from ibctl.errors import RequestError, UsageError
 
@@ -83,8 +84,10 @@ def from_template(
         lifetime_budget=lifetime, start=start, end=end, form=_digits("--form", options.form),
         link=None if options.link is None else campaign_calls.web_address("--link", options.link),
         pixel=_digits("--pixel", options.pixel), text=data.adCopy, headline=data.headline,
-        description=data.description, button=data.callToAction, image=hashed, dsa_beneficiary=data.dsaBeneficiary,
-        dsa_payor=data.dsaPayor,
+        description=data.description, button=data.callToAction, image=hashed,
+        disclosed=Disclosed(
+            data.dsaBeneficiary, data.dsaPayor, data.regionalRegulatedCategories, data.regionalRegulationIdentities
+        ),
     )  # fmt: skip
     if wanted.form is not None and wanted.link is not None:
         raise UsageError("--form and --link exclude each other: an ad leads to one place")
@@ -163,16 +166,34 @@ def post_id(account: Connection, post: str, page: str | None) -> str:
     return f"{_page(account, page)}_{_digits('--post', post)}"
 
 
+def disclosed(
+    beneficiary: str | None, payor: str | None, categories: Sequence[str], identities: Sequence[str]
+) -> Disclosed:
+    """Read who is behind a boost: `identities` are like `taiwan_finserv_payer=123`. Raises UsageError."""
+    for category in categories:
+        if category not in schema.REGULATED:
+            raise UsageError(f"--regulated '{category}': there are {', '.join(schema.REGULATED)}")
+    known = {}
+    for text in identities:
+        key, _, id_ = text.partition("=")
+        if key not in schema.IDENTITIES or not (id_.isascii() and id_.isdigit()):
+            raise UsageError(f"--identity '{text}': write one like taiwan_finserv_payer=123")
+        known[key] = id_
+    if problem := schema.unidentified(categories, known):
+        raise UsageError(f"--identity: {problem}")
+    return Disclosed(beneficiary, payor, categories, known)
+
+
 def from_post(
     account: Connection, post: str, *, budget: str, length: int, name: str | None, countries: list[str],
-    category: str | None,
+    category: str | None, disclosed: Disclosed,
 ) -> Intent:  # fmt: skip
     """Return the boost of a post (`<page>_<post>`): so much a day, for so many days, from now on. Raises UsageError."""
     targeting: dict[str, Any] = {"geo_locations": {"countries": countries}}
     wanted = Wanted(
         name=rules.campaign_name(name or f"Boost of {post}"), account=account.name, currency=account.currency,
         outcome=objectives.ENGAGEMENT, categories=[category] if category else [], targeting=targeting,
-        page=post.partition("_")[0], daily_budget=amount("--budget", budget), post=post,
+        page=post.partition("_")[0], daily_budget=amount("--budget", budget), post=post, disclosed=disclosed,
         end=campaign_calls.boosted(length, datetime.now(UTC)).astimezone(ZoneInfo(account.zone)),
     )  # fmt: skip
     return Intent(wanted, campaign_calls.calls(wanted), "BOOST", "POST_ENGAGEMENT")

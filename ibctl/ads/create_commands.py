@@ -103,6 +103,20 @@ def boost(
     special_ad_category: Annotated[
         str, typer.Option(help="NONE for a post about nothing financial.", show_default="financial products")
     ] = FINANCIAL,
+    dsa_beneficiary: Annotated[
+        str | None, typer.Option(help="In the EU: who profits from it.", show_default="the ad account's")
+    ] = None,
+    dsa_payor: Annotated[
+        str | None, typer.Option(help="In the EU: who pays for it.", show_default="the ad account's")
+    ] = None,
+    regulated: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CATEGORY", help="Where a country regulates it: TAIWAN_FINSERV, …", show_default=False),
+    ] = None,
+    identity: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE=ID", help="Who is verified, like taiwan_finserv_payer=123.", show_default=False),
+    ] = None,
     activate: ActivateOption = False,
     max_wait: arguments.MaxWaitOption = "5m",
     format: output.FormatOption = Format.table,
@@ -119,6 +133,7 @@ def boost(
     Example: ibctl ads boost --post 7700_123 --account act_123 --budget 10 --days 5
     """
     category = _category(special_ad_category)
+    disclosed = campaign_orders.disclosed(dsa_beneficiary, dsa_payor, regulated or [], identity or [])
     with db.reading() as session:
         connection = campaign_orders.connection(session, account, for_post=True)
     whole = campaign_orders.post_id(connection, post, page)
@@ -127,6 +142,7 @@ def boost(
         intent = campaign_orders.from_post(
             connection, _promotable(line, graph, connection, whole), budget=budget, length=days,
             name=name or f"Boost of {whole}", countries=_countries(graph, connection, countries), category=category,
+            disclosed=disclosed,
         )  # fmt: skip
         _confirm(intent, connection, activate=activate and not dry_run, yes=yes)
         _run(graph, connection, intent, activate=activate, format=format, dry_run=dry_run, reason=reason)

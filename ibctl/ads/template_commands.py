@@ -91,7 +91,8 @@ def add(
 
     The data are what the web application keeps: targeting, adCopy, headline,
     callToAction, objective, dailyBudget or lifetimeBudget; besides these
-    description, specialAdCategories, dsaBeneficiary and dsaPayor. Budgets are
+    description, specialAdCategories, dsaBeneficiary, dsaPayor,
+    regionalRegulatedCategories and regionalRegulationIdentities. Budgets are
     in the currency of whichever ad account uses it. It is not offered to IBs
     until it is published.
 

@@ -147,19 +147,30 @@ def promised_profit(ad: Ad) -> Iterator[Finding]:
             yield Finding("error", place, f"'{found[0].strip()}' promises what no trade can: Facebook refuses that")
 
 
+# By country: what is asked for, and the regulated categories (`template_schema`) that say that it is there.
+_AUTHORISED: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "GB": ("authorisation by the FCA", ()),
+    "AU": ("an Australian financial services licence", ("AUSTRALIA_FINSERV",)),
+    "IN": ("a SEBI number", ("INDIA_FINSERV",)),
+    "SG": ("a verified beneficiary and payer", ("SINGAPORE_UNIVERSAL",)),
+    "TW": ("a verified beneficiary and payer", ("TAIWAN_FINSERV", "TAIWAN_UNIVERSAL")),
+}
+
+
 def authorisation(ad: Ad) -> Iterator[Finding]:
-    """Countries where an advertiser of financial services must have been verified by Facebook before.
+    """Countries where an advertiser of financial services must have been verified by Facebook before, and be named.
 
     Source: Meta Advertising Standards, Financial and Insurance Products and Services,
     https://transparency.meta.com/policies/ad-standards/restricted-goods-services/financial-services
     """
-    asked = {
-        "GB": "authorisation by the FCA", "AU": "an Australian financial services licence", "IN": "a SEBI number",
-        "TW": "a verified beneficiary and payer", "SG": "a verified beneficiary and payer",
-    }  # fmt: skip
-    for country in sorted(ad.countries & asked.keys()):
-        place = "targeting.geo_locations.countries"
-        yield Finding("warning", place, f"{country}: Facebook asks for {asked[country]} before financial ads run there")
+    for country in sorted(ad.countries & _AUTHORISED.keys()):
+        asked, categories = _AUTHORISED[country]
+        if not categories:
+            place = "targeting.geo_locations.countries"
+            yield Finding("warning", place, f"{country}: Facebook asks for {asked} before financial ads run there")
+        elif not set(categories) & set(ad.data.regionalRegulatedCategories):
+            message = f"{country}: Facebook asks for {asked}; give {' or '.join(categories)}, and its identities"
+            yield Finding("warning", "regionalRegulatedCategories", message)
 
 
 # ------------------------------------------------------------------------------------------- the special ad category

@@ -9,6 +9,8 @@
     specialAdCategories  without it ["FINANCIAL_PRODUCTS_SERVICES"]; [] says that the ad is for nothing of that kind
     dsaBeneficiary       who profits from the ad; shown with it in the European Union
     dsaPayor             who pays for it; likewise
+    regionalRegulatedCategories    where a country regulates the ad: TAIWAN_FINSERV, AUSTRALIA_FINSERV, …
+    regionalRegulationIdentities   who Facebook has verified for that: taiwan_finserv_beneficiary, …_payer, with an id
 
 A key that is not known is refused: a misspelt `dailyBuget` would otherwise be no budget at all.
 """
@@ -17,10 +19,10 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, get_args
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +40,14 @@ from ibctl.ads import objectives
 
 SpecialCategory = Literal["FINANCIAL_PRODUCTS_SERVICES", "HOUSING", "EMPLOYMENT", "NONE"]
 FINANCIAL: SpecialCategory = "FINANCIAL_PRODUCTS_SERVICES"
+# Where countries regulate ads of this kind. Names: as users of the API send them; the SDK knows them by number only.
+Regulated = Literal[
+    "AUSTRALIA_FINSERV", "INDIA_FINSERV", "SINGAPORE_UNIVERSAL", "TAIWAN_FINSERV", "TAIWAN_UNIVERSAL",
+]  # fmt: skip
+REGULATED: tuple[str, ...] = get_args(Regulated)
+# Source: facebook-business, RegionalRegulationIdentities.
+ROLES = ("beneficiary", "payer")
+IDENTITIES = tuple(f"{name}_{role}" for name in ("universal", *map(str.lower, REGULATED)) for role in ROLES)
 # The buttons that a link ad or a lead form may have; source: facebook-business, AdCreativeLinkDataCallToAction.Type.
 CALLS_TO_ACTION = (
     "APPLY_NOW", "BOOK_TRAVEL", "CALL_NOW", "CONTACT_US", "DOWNLOAD", "GET_OFFER", "GET_QUOTE", "GET_STARTED",
@@ -97,6 +107,12 @@ def _country(code: str) -> str:
     return code
 
 
+def _identity(key: str) -> str:
+    if key not in IDENTITIES:
+        raise ValueError(f"'{key}' is no identity of Facebook's{_near(key, IDENTITIES)}")
+    return key
+
+
 def _digits(text: str) -> str:
     if not (text.isascii() and text.isdigit()):
         raise ValueError(f"'{text}' is no id of Facebook's: those are digits")
@@ -112,8 +128,20 @@ Amount = Annotated[Decimal, BeforeValidator(_exact)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5_000, pattern="^[^\0]*$")]
 Country = Annotated[str, AfterValidator(_country)]
 Digits = Annotated[str, AfterValidator(_digits)]
+Identity = Annotated[str, AfterValidator(_identity)]
 # Facebook's own limits; source: facebook-business, Targeting (13 is the youngest that the ads API takes).
 Age = Annotated[int, Field(ge=13, le=65)]
+
+
+def unidentified(categories: Iterable[str], identities: Mapping[str, str]) -> str | None:
+    """Say who is missing in a regulated category: both the beneficiary and the payer, its own or for all."""
+    for category in categories:
+        for role in ROLES:
+            own = f"{category.lower()}_{role}"
+            if own not in identities and f"universal_{role}" not in identities:
+                wanted = f"{own} in regionalRegulationIdentities, the id that Facebook verified"
+                return f"the category {category} needs {wanted}"
+    return None
 
 
 class _Strict(BaseModel):
@@ -213,6 +241,14 @@ class TemplateData(_Strict):
     specialAdCategories: list[SpecialCategory] = [FINANCIAL]  # noqa: N815
     dsaBeneficiary: Text | None = None  # noqa: N815
     dsaPayor: Text | None = None  # noqa: N815
+    regionalRegulatedCategories: list[Regulated] = []  # noqa: N815
+    regionalRegulationIdentities: dict[Identity, Digits] = {}  # noqa: N815
+
+    @model_validator(mode="after")
+    def _identified(self) -> TemplateData:
+        if problem := unidentified(self.regionalRegulatedCategories, self.regionalRegulationIdentities):
+            raise ValueError(problem)
+        return self
 
     @model_validator(mode="after")
     def _one_budget(self) -> TemplateData:
@@ -269,6 +305,8 @@ def _problem(error: Any) -> Problem:
 def _place(location: Sequence[str | int]) -> str:
     written = ""
     for step in location:
+        if step == "[key]":
+            break  # what is wrong is the key itself, which is named by now
         written += f"[{step}]" if isinstance(step, int) else f".{step}" if written else step
     return written
 

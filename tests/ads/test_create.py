@@ -319,6 +319,23 @@ def test_a_dry_run_shows_what_would_be_sent_and_makes_nothing(anna: Shop) -> Non
     ] * 2
 
 
+TAIWAN = {
+    "regionalRegulatedCategories": ["TAIWAN_FINSERV"],
+    "regionalRegulationIdentities": {"taiwan_finserv_beneficiary": "71", "taiwan_finserv_payer": "72"},
+}
+
+
+def test_where_a_country_regulates_the_ad_who_was_verified_for_it_is_sent(anna: Shop) -> None:
+    abroad = {**CLEAN, "targeting": {**CLEAN["targeting"], "geo_locations": {"countries": ["TW"]}}}
+    anna.template("TW leads", {**abroad, **TAIWAN})
+    anna.template("TW bare", abroad)
+    assert anna.create(template="TW leads").exit_code == 0
+    assert made(anna, "adset")["regional_regulated_categories"] == ["TAIWAN_FINSERV"]
+    assert made(anna, "adset")["regional_regulation_identities"] == TAIWAN["regionalRegulationIdentities"]
+    run = anna.create(template="TW bare", name="US 2")
+    assert (run.exit_code, "about regional_regulated_categories" in run.stderr) == (5, True)
+
+
 def test_a_dry_run_says_what_facebook_refuses(anna: Shop) -> None:
     run = anna.create("--dry-run", "--form", "999")
     assert (run.exit_code, "There is no form 999" in run.stderr) == (5, True)
@@ -372,6 +389,22 @@ def test_a_boost_that_died_is_finished_not_doubled(anna: Shop, number: int) -> N
     time.sleep(0.01)  # its end would now be another
     assert boost(anna).exit_code == 0
     assert anna.counts(NAME) == [1, 1, 1, 1]
+
+
+def test_who_is_behind_a_boost_is_named_where_a_law_wants_it(anna: Shop) -> None:
+    forms.post(anna.world, PAGE, "1001")
+    assert boost(anna, "--countries", "DE", "--name", "DE").exit_code == 5
+    named = ("--dsa-beneficiary", "IB One LLC", "--dsa-payor", "IB One LLC")
+    run = boost(anna, "--countries", "DE", "--name", "DE", *named)
+    assert run.exit_code == 0, run.stderr
+    (ad_set,) = anna.at_facebook("adset", "DE")
+    assert (ad_set["dsa_beneficiary"], ad_set["dsa_payor"]) == ("IB One LLC", "IB One LLC")
+    verified = ("--identity", "taiwan_finserv_beneficiary=71", "--identity", "taiwan_finserv_payer=72")
+    assert boost(anna, "--countries", "TW", "--name", "TW", "--regulated", "TAIWAN_FINSERV", *verified).exit_code == 0
+    (ad_set,) = anna.at_facebook("adset", "TW")
+    assert ad_set["regional_regulation_identities"] == TAIWAN["regionalRegulationIdentities"]
+    for wrong in (["--regulated", "MARS"], ["--regulated", "TAIWAN_FINSERV"], ["--identity", "payer=1"]):
+        assert boost(anna, "--name", "no", *wrong).exit_code == 2
 
 
 def test_a_post_that_cannot_be_promoted_is_refused(anna: Shop) -> None:

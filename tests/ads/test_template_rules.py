@@ -163,8 +163,14 @@ def test_leaving_the_category_out_is_an_error_where_it_is_asked_for_and_a_warnin
 
 def test_countries_where_advertisers_must_be_verified_or_named() -> None:
     assert found(targeting(geo_locations={"countries": ["GB", "AU"]})) == {
-        "authorisation targeting.geo_locations.countries": "warning"
+        "authorisation targeting.geo_locations.countries": "warning",
+        "authorisation regionalRegulatedCategories": "warning",
     }
+    australian = {
+        **targeting(geo_locations={"countries": ["AU"]}), "regionalRegulatedCategories": ["AUSTRALIA_FINSERV"],
+        "regionalRegulationIdentities": {"universal_beneficiary": "1", "universal_payer": "1"},
+    }  # fmt: skip
+    assert found(australian) == {}
     german = targeting(geo_locations={"countries": ["DE"]})
     assert found(german) == {"beneficiary dsaBeneficiary": "warning", "beneficiary dsaPayor": "warning"}
     assert found({**german, "dsaBeneficiary": "IB One LLC", "dsaPayor": "IB One LLC"}) == {}

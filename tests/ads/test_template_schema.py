@@ -50,6 +50,16 @@ def test_the_documented_example_fits() -> None:
         (['targeting.interests=[{"id":"6003x"}]'], "targeting.interests[0].id: '6003x' is no id of Facebook's"),
         (['targeting.interests=[{"id":6003}]'], "targeting.interests[0].id: should be a valid string (it is 6003)"),
         (['specialAdCategories=["FINANCE"]'], "specialAdCategories[0]: should be"),
+        (['regionalRegulatedCategories=["TAIWAN"]'], "regionalRegulatedCategories[0]: should be 'AUSTRALIA_FINSERV'"),
+        (
+            ['regionalRegulatedCategories=["TAIWAN_FINSERV"]', 'regionalRegulationIdentities={}'],
+            "the category TAIWAN_FINSERV needs taiwan_finserv_beneficiary in regionalRegulationIdentities",
+        ),
+        (
+            ['regionalRegulationIdentities.taiwan_finserv_payr="1"'],
+            "regionalRegulationIdentities.taiwan_finserv_payr: 'taiwan_finserv_payr' is no identity of Facebook's; did",
+        ),
+        (['regionalRegulationIdentities.universal_payer="IB"'], "universal_payer: 'IB' is no id of Facebook's"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named_with_its_place(change: list[str], message: str) -> None:

@@ -164,6 +164,7 @@ def _check_targeting(request: Request, campaign: Mapping[str, Any]) -> None:
         raise refusal(3858152, "Beneficiary missing", "Ads in the EU need dsa_beneficiary and dsa_payor", "dsa_payor")
     if FINANCIAL in campaign["special_ad_categories"]:
         _check_financial(targeting)
+        _check_regulated(request, places.get("countries", []))
 
 
 def _check_financial(targeting: Mapping[str, Any]) -> None:
@@ -172,6 +173,24 @@ def _check_financial(targeting: Mapping[str, Any]) -> None:
             raise refusal(2909035, "Special ad category", f"{name} must be {fixed}", "targeting")
     if targeting.get("genders") or targeting.get("excluded_geo_locations") or targeting.get("behaviors"):
         raise refusal(2909035, "Special ad category", "This targeting is not available", "targeting")
+
+
+REGULATED = {
+    "AU": {"AUSTRALIA_FINSERV"}, "IN": {"INDIA_FINSERV"}, "SG": {"SINGAPORE_UNIVERSAL"},
+    "TW": {"TAIWAN_FINSERV", "TAIWAN_UNIVERSAL"},
+}  # fmt: skip
+
+
+def _check_regulated(request: Request, countries: list[str]) -> None:
+    """Finance in some countries: a category of theirs, and who was verified for it."""
+    named = request.params.get("regional_regulated_categories") or []
+    verified = request.params.get("regional_regulation_identities") or {}
+    for country in countries:
+        if country in REGULATED and not REGULATED[country] & set(named):
+            raise faults.invalid(f"Ads in {country} need a regulated category", "regional_regulated_categories")
+    for name in named:
+        if not {f"{name.lower()}_beneficiary", f"{name.lower()}_payer"} <= verified.keys():
+            raise faults.invalid(f"{name} needs beneficiary and payer", "regional_regulation_identities")
 
 
 # -------------------------------------------------------------------------------------------------- creatives, pictures

@@ -72,7 +72,7 @@ def fill(database: str, table: list[tuple[Any, ...]]) -> None:
 
 
 def query(all_digits: bool = False, limit: int = 0) -> exports.Query:
-    return exports.Query("SELECT * FROM hostile WHERE n >= :first", {"first": 0}, "n DESC", limit, all_digits)
+    return exports.Query("SELECT * FROM hostile WHERE n >= :first", {"first": 0}, "q.n DESC", limit, all_digits)
 
 
 def by_server(columns: list[output.Column], path: Path, wanted: exports.Query) -> bytes:
@@ -129,6 +129,14 @@ def test_a_time_that_python_cannot_hold_is_written_all_the_same(hostile: str, tm
     columns = [output.Column("n"), output.Column("at")]
     expected = "n,at\n2,10000-01-01 00:00:00\n1,-infinity\n0,infinity\n"
     assert by_server(columns, tmp_path / "x.csv", query()).decode() == expected
+
+
+def test_rows_are_sorted_by_what_is_stored_not_by_what_is_written(hostile: str, tmp_path: Path) -> None:
+    moments = ["-infinity", "2025-01-01", "10000-01-01", "infinity"]
+    fill(hostile, [(None, None, moment, n, None, None, None, None) for n, moment in enumerate(moments)])
+    latest_first = exports.Query("SELECT * FROM hostile", {}, "q.at DESC")
+    written = by_server([output.Column("n"), output.Column("at")], tmp_path / "out.csv", latest_first)
+    assert [line.split(b",")[0] for line in written.splitlines()[1:]] == [b"3", b"2", b"1", b"0"]
 
 
 def test_a_type_that_the_server_would_write_differently_is_written_by_python(hostile: str, tmp_path: Path) -> None:

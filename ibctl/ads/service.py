@@ -229,4 +229,4 @@ _SELECT = """
     LEFT JOIN ibctl.ad_account_state s ON s.id = h."adAccountId"
     WHERE {where}
 """
-_NEWEST_FIRST = '"date" DESC, "adAccountId"'
+_NEWEST_FIRST = 'q."date" DESC, q."adAccountId"'

@@ -137,6 +137,7 @@ def _configuration() -> dict[str, str]:
         "lc_messages": "C",
         "jit": "off",
         "log_checkpoints": "off",  # a line every five minutes, for ever
+        "max_wal_size": "4GB",  # a large import would otherwise force a checkpoint every few seconds
     }
     if WINDOWS:
         return common | {"listen_addresses": "127.0.0.1", "unix_socket_directories": ""}

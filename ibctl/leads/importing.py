@@ -156,7 +156,9 @@ class Importer:
         settled = _change(session, statements, now)
         session.execute(sql.INSERT, {"now": now})
         counts = session.execute(sql.COUNTS).one()
-        refused = {row.code: row.rows for row in session.execute(sql.REFUSED_BY_CODE)}
+        refused: dict[str, int] = {}
+        if counts.read > counts.created + counts.updated + counts.unchanged:
+            refused = {row.code: row.rows for row in session.execute(sql.REFUSED_BY_CODE)}
         result = Imported(
             counts.read, counts.created, counts.updated, counts.unchanged, refused, counts.undated, kept, settled
         )
@@ -169,7 +171,8 @@ class Importer:
         """Keep the batch and its refused rows. Where nothing was written nothing can be repeated nor taken back."""
         if session.change_set_id and (self.batch is not None or not self.done or result.created or result.updated):
             self.batch = batches.advance(session, self.batch or self._begin(session), result, last, finished=self.done)
-        self._keep_refused(session)
+        if result.refused:
+            self._keep_refused(session)
 
     def _begin(self, session: db.Transaction) -> LeadImport:
         order = self.order

@@ -92,7 +92,7 @@ def export(session: Session, which: Filter, *, limit: int = 0) -> exports.Query:
     """Return all leads, newest first and at most `limit` (0: all), to be exported. Raises as `listing`."""
     where, values = _where(session, which)
     select = f'SELECT {_COLUMNS} FROM "Lead" l LEFT JOIN "User" u ON u.id = l."userId" WHERE {where}'
-    return exports.Query(select, values, '"leadCapturedAt" DESC, id DESC', limit)
+    return exports.Query(select, values, 'q."leadCapturedAt" DESC, q.id DESC', limit)
 
 
 def _select(leads: str) -> sa.TextClause:

@@ -24,6 +24,7 @@ from tests.conftest import command
 # IBCTL_BENCH_IBS=10000 is the size that the limits in the tests were set for; seeding it takes minutes.
 IBS = int(os.environ.get("IBCTL_BENCH_IBS", "2000"))
 LEADS = 100 * IBS
+FULL_SIZE = IBS >= 10_000
 
 SEED = f"""
 INSERT INTO "User" (id, email, password, role, "updatedAt")

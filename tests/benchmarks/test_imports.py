@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.benchmarks.conftest import IBS, LEADS, peak, psql, report, seconds
+from tests.benchmarks.conftest import FULL_SIZE, IBS, LEADS, peak, psql, report, seconds
 from tests.conftest import command
 
 pytestmark = pytest.mark.benchmark
@@ -24,7 +24,6 @@ COLUMNS = (
     'id, "userId", email, "firstName", phone, broker, source, "trackingToken", "leadCapturedAt", "createdAt", '
     '"updatedAt", "ftdEarned", "cpaEarned", "totalEarned"'
 )
-FULL_SIZE = IBS >= 10_000
 # Peers with their own libraries: `python3 -m venv /tmp/peers && /tmp/peers/bin/pip install pandas csvkit sqlalchemy
 # psycopg2-binary`, and Debian's pgloader. What is not there is not measured.
 PEERS = Path("/tmp/peers/bin")

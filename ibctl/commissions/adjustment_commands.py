@@ -83,8 +83,17 @@ def adjust(
         output.confirm(f"{shown} for {ib} in {chosen}", yes=yes)
     with db.transaction(dry_run=dry_run, reason=why) as session:
         about = leads.find(session, lead) if lead else None
-        adjustments.adjust(session, _ib(session, ib), chosen, sum_, reason=why, lead=about)
+        counted = adjustments.adjust(session, _ib(session, ib), chosen, sum_, reason=why, lead=about)
     session.written.announce(f"booked {shown} for {ib} in {chosen}")
+    _say_uncounted(chosen, counted=counted)
+
+
+def _say_uncounted(month: months.Month, *, counted: bool) -> None:
+    if not counted:
+        output.note(
+            f"{month} cannot be calculated yet, so its commission is without that until "
+            f"`ibctl commissions run --month {month}`"
+        )
 
 
 @app.command()
@@ -113,6 +122,7 @@ def clawback(
         with db.transaction(reason=why) as session:
             found = adjustments.clawback(session, leads.find(session, lead), code=code, reason=why)
     session.written.announce(_clawback_in_words(found, lead))
+    _say_uncounted(found.booked, counted=found.counted)
 
 
 def _clawback_in_words(found: adjustments.Clawback, lead: str) -> str:

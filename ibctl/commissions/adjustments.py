@@ -30,16 +30,15 @@ LONGEST_REASON = 500
 
 def adjust(
     session: db.Transaction, ib: User, month: Month, amount: Decimal, *, reason: str, lead: Lead | None = None
-) -> Adjustment:
-    """Book a sum into an IB's open month, and calculate that again if it is over.
+) -> bool:
+    """Book a sum into an IB's open month, and calculate that again; return whether the month counts it already.
 
     Raises RequestError when the month is closed, or its row is being paid or paid.
     """
     db.lock(session, seals.LOCK)
     _require_bookable(session, ib, month)
-    booked = _book(session, ib.id, month, kind="manual", amount=amount, reason=reason, lead_id=lead and lead.id)
-    _calculate(session, ib, month)
-    return booked
+    _book(session, ib.id, month, kind="manual", amount=amount, reason=reason, lead_id=lead and lead.id)
+    return _calculate(session, ib, month)
 
 
 def _require_bookable(session: Session, ib: User, month: Month) -> None:
@@ -61,7 +60,7 @@ def stored(session: Session, ib: User, month: Month) -> IbCommission | None:
     ).first()
 
 
-def _book(session: Session, user_id: str, month: Month, **values: Any) -> Adjustment:
+def _book(session: Session, user_id: str, month: Month, **values: Any) -> None:
     settings = config.settings()
     booked = Adjustment(
         id=ids.cuid(), user_id=user_id, year=month.year, month=month.month, currency=settings.base_currency,
@@ -69,14 +68,26 @@ def _book(session: Session, user_id: str, month: Month, **values: Any) -> Adjust
     )  # fmt: skip
     session.add(booked)
     session.flush()
-    return booked
 
 
-def _calculate(session: db.Transaction, ib: User, month: Month) -> None:
-    """Bring an IB's row up to date. A month under way is left to the next run: its rates may not be there yet."""
-    if month < months.current(config.settings().timezone):
-        service.run(session, month, ib=ib.id)
-        session.expire_all()
+def _calculate(session: db.Transaction, ib: User, month: Month) -> bool:
+    """Bring an IB's row up to date, and return whether it is.
+
+    A month that has not begun is left to its first run, and so is one under way that cannot be calculated: its rates
+    may not be there yet. Raises RequestError where one that is over cannot be.
+    """
+    under_way = months.current(config.settings().timezone)
+    if month > under_way:
+        return False
+    try:
+        with session.begin_nested():
+            service.run(session, month, ib=ib.id)
+    except RequestError:
+        if month < under_way:
+            raise
+        return False
+    session.expire_all()
+    return True
 
 
 _LISTING = sa.text(
@@ -106,13 +117,17 @@ def listing(session: Session, *, ib: User | None, month: Month | None, kind: str
 
 @dataclass(frozen=True)
 class Clawback:
-    """What a clawback booked, and where the lead had earned: `source` is that month, `booked` the one it goes into."""
+    """What a clawback booked, and where the lead had earned: `source` is that month, `booked` the one it goes into.
+
+    `counted` says whether the commission of `booked` knows of it already.
+    """
 
     ib: str
     source: Month
     booked: Month
     amount: Decimal
     plan: str
+    counted: bool
 
 
 def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> Clawback:
@@ -140,8 +155,8 @@ def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> 
         source_year=source.year, source_month=source.month,
         terms={"plan": snapshot.terms.name, "version": snapshot.terms.version},
     )  # fmt: skip
-    _calculate(session, ib, target)
-    return Clawback(ib.email, source, target, amount, snapshot.terms.label)
+    counted = _calculate(session, ib, target)
+    return Clawback(ib.email, source, target, amount, snapshot.terms.label, counted)
 
 
 def _require_first(session: Session, lead: Lead) -> None:

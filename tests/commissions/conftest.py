@@ -41,12 +41,12 @@ class Platform:
         )  # fmt: skip
         return lead
 
-    def account(self, user: str, currency: str = "USD") -> str:
+    def account(self, user: str, currency: str = "USD", zone: str = "UTC") -> str:
         account = ids.cuid()
         self.sql(
-            'INSERT INTO "FacebookAdAccount" (id, "userId", "adAccountId", currency, "updatedAt")'
-            " VALUES (%s, %s, %s, %s, now())",
-            account, user, f"act_{account}", currency,
+            'INSERT INTO "FacebookAdAccount" (id, "userId", "adAccountId", currency, timezone, "updatedAt")'
+            " VALUES (%s, %s, %s, %s, %s, now())",
+            account, user, f"act_{account}", currency, zone,
         )  # fmt: skip
         return account
 

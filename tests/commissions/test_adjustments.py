@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 
 from ibctl import config
 from tests.commissions.conftest import Platform
@@ -60,6 +61,34 @@ def test_an_adjustment_alone_makes_a_row_and_below_zero_it_pays_nothing(platform
     assert payout(platform) == (0, "PENDING")
     (row,) = json.loads(ibctl("commissions", "show", "ib@x.y", "2025-10", "-f", "json").stdout)
     assert (row["balance"], row["carriedOut"]) == (-5, -5)
+
+
+@freeze_time("2025-10-20")
+def test_a_month_under_way_counts_what_is_booked_at_once(ib: str, platform: Platform, ibctl: Run) -> None:
+    done = ok(ibctl("commissions", "adjust", "ib@x.y", "2025-10", "5", *WHY, "--yes"))
+    assert "cannot be calculated" not in done.stderr
+    assert payout(platform) == (95, "PENDING")
+    done = ok(ibctl("commissions", "clawback", lead_of(platform, 100), *WHY, "--yes"))
+    assert "cannot be calculated" not in done.stderr
+    assert payout(platform) == (65, "PENDING")
+    assert ok(ibctl("commissions", "verify", "2025-10"))
+
+
+@freeze_time("2025-10-20")
+def test_what_is_booked_into_a_month_that_cannot_be_calculated_yet_waits_for_the_run(
+    ib: str, platform: Platform, ibctl: Run
+) -> None:
+    before = platform.commissions()
+    platform.spend(ib, platform.account(ib, "EUR"), "2025-10-19", 10)
+    done = ok(ibctl("commissions", "adjust", "ib@x.y", "2025-10", "5", *WHY, "--yes"))
+    assert "without that until `ibctl commissions run --month 2025-10`" in done.stderr
+    done = ok(ibctl("commissions", "adjust", "ib@x.y", "2025-12", "7", *WHY, "--yes"))
+    assert "without that until `ibctl commissions run --month 2025-12`" in done.stderr
+    assert platform.commissions() == before
+    assert platform.sql("SELECT month, amount FROM ibctl.adjustment ORDER BY 1") == [(10, 5), (12, 7)]
+    platform.rate("2025-10-19", "EUR", "1.1")
+    ok(ibctl("commissions", "run", "--month", "2025-10"))
+    assert payout(platform) == (95, "PENDING")
 
 
 @pytest.mark.parametrize("status", ["PROCESSING", "PAID"])
@@ -200,10 +229,16 @@ def test_an_adjustment_in_another_currency_stops_the_run(
     assert platform.commissions() == before
 
 
-# Bug class: yen, which have no cents, taken for hundredths.
-def test_spend_in_yen_counts_as_yen(platform: Platform, ibctl: Run) -> None:
+# Bug class: yen and won, which have no cents, taken for hundredths, and dinars, which have thousandths, cut to them.
+@pytest.mark.parametrize(
+    ("currency", "spent", "rate", "in_dollars"),
+    [("JPY", 12_345, "0.0067", 82.71), ("KRW", 1_234_567, "0.00069", 851.85), ("KWD", 12.345, "3.2609", 40.26)],
+)
+def test_spend_in_yen_won_and_dinars_counts_as_such(
+    platform: Platform, ibctl: Run, currency: str, spent: float, rate: str, in_dollars: float
+) -> None:
     ib = platform.user("ib@x.y")
-    platform.spend(ib, platform.account(ib, "JPY"), "2025-10-02", 12_345)
-    platform.rate("2025-10-02", "JPY", "0.0067")
+    platform.spend(ib, platform.account(ib, currency), "2025-10-02", spent)
+    platform.rate("2025-10-02", currency, rate)
     ok(ibctl("commissions", "run", "--month", "2025-10"))
-    assert platform.sql('SELECT "totalAdSpend" FROM "IbCommission"') == [(82.71,)]  # 82.7115
+    assert platform.sql('SELECT "totalAdSpend" FROM "IbCommission"') == [(in_dollars,)]

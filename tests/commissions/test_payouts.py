@@ -71,7 +71,7 @@ def test_a_batch_claims_the_pending_rows_and_copies_their_amounts(platform: Plat
 
 
 def test_a_batch_with_a_narrower_choice_touches_nothing_else(platform: Platform, sql: Sql, ibctl: Run) -> None:
-    """Bug class 5: mark-paid with a filter that hit everybody."""
+    """Bug class: mark-paid with a filter that hit everybody."""
     two(platform)
     earner(platform, "c@x.y", 70)
     payee(platform, "c@x.y", method="paypal", account="c@example.com")

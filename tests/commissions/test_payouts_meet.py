@@ -37,7 +37,7 @@ def bank_file(*rows: str) -> None:
 def test_two_administrators_at_once_claim_no_row_twice(
     platform: Platform, sql: Sql, process: Run, database: str
 ) -> None:
-    """Bug class 4: concurrent payouts."""
+    """Bug class: two operators run a payout at once, and both claim the same rows."""
     for number in range(20):
         earner(platform, f"ib{number}@x.y", 10)
         payee(platform, f"ib{number}@x.y")

@@ -47,6 +47,7 @@ def test_only_ibs_with_something_in_the_month_get_a_row_active_or_not(platform: 
     assert list(payouts(platform)) == ["gone@x.y"]
 
 
+# Bug class: an event within hours of the month's end, at +14:00 or -12:00, counted in two months or in none.
 @pytest.mark.parametrize(
     ("zone", "first", "last", "before", "after"),
     [
@@ -77,6 +78,28 @@ def test_a_month_on_the_edge_of_a_zone_counts_every_lead_once(
     ibctl("commissions", "run", "--month", "2025-09")
     ibctl("commissions", "run", "--month", "2025-11")
     assert platform.sql('SELECT sum("qualifiedLeads") FROM "IbCommission"') == [(4,)]
+
+
+# Bug class: a spend day, which is a date where its ad account is, moved into another month by a conversion to UTC.
+@pytest.mark.parametrize("platform_zone", ["Pacific/Kiritimati", "UTC", "Etc/GMT+12"])
+@pytest.mark.parametrize("account_zone", ["Pacific/Kiritimati", "Etc/GMT+12"])
+def test_a_spend_day_at_the_end_of_a_month_counts_by_the_date_of_its_ad_account(
+    platform: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch, platform_zone: str, account_zone: str
+) -> None:
+    monkeypatch.setenv("IBCTL_TIMEZONE", platform_zone)
+    config.use_env_file(None)
+    ib = platform.user("ib@x.y")
+    account = platform.account(ib, zone=account_zone)
+    for day, amount in (("2025-09-30", 1), ("2025-10-01", 20), ("2025-10-31", 300), ("2025-11-01", 4000)):
+        platform.spend(ib, account, day, amount)
+    for month in ("2025-09", "2025-10", "2025-11"):
+        assert ibctl("commissions", "run", "--month", month).exit_code == 0
+    spend = platform.sql('SELECT month, "totalAdSpend" FROM "IbCommission" ORDER BY month')
+    assert spend == [(9, 1), (10, 320), (11, 4000)]
+    explained = ibctl("commissions", "explain", "ib@x.y", "2025-10", "--format", "csv", "--columns", "part,date").stdout
+    assert [line for line in explained.splitlines() if line.startswith("spend,2")] == [
+        "spend,2025-10-01", "spend,2025-10-31",
+    ]  # fmt: skip
 
 
 def test_the_cents_are_exact_where_floats_are_not(platform: Platform, ibctl: Run) -> None:

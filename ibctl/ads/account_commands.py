@@ -29,7 +29,7 @@ COLUMNS = [
     Column("adAccountId", "flag"),
     Column("adAccountName", brief=False),
     Column("setupTier", "number"),
-    Column("currency", "flag"),
+    Column("currency", "flag", brief=False),
     Column("timezone", brief=False),
     Column("isConnected", "flag"),
     Column("canBoostPosts", "flag", brief=False),
@@ -225,7 +225,7 @@ def _refresh(line: Line, one: Connection, surveys: dict[str, Survey | GraphError
     with db.transaction(dry_run=run.dry_run, reason=run.reason) as session:
         stored = accounts.refresh(session, one.id, found)
     run.wrote(session.written)
-    output.say(f"{one.name} of {one.email}: tier {stored.row.setup_tier}")
+    output.say(f"{one.owned_name}: tier {stored.row.setup_tier}")
     for line_ in stored.missing:
         output.note(f"  {line_}")
     for warning in stored.warnings:

@@ -21,6 +21,8 @@ from ibctl.models.ads import AdAccountState, AdActionTypes
 from ibctl.models.platform import FacebookAdAccount, User
 from ibctl.users import service as users
 
+CONNECT = "`ibctl ads accounts connect`"
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -40,6 +42,11 @@ class Connection:
     def name(self) -> str:
         """How messages call it."""
         return self.facebook_id or f"{self.email} (no ad account)"
+
+    @property
+    def owned_name(self) -> str:
+        """How messages call it that say whose it is."""
+        return f"{self.facebook_id} of {self.email}" if self.facebook_id else self.name
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,9 @@ def _why_unusable(session: Session, row: FacebookAdAccount, with_account: bool) 
         return None
     state = session.get(AdAccountState, row.id)
     why = f" ({state.problem})" if state and state.problem else ""
-    return f"is not connected{why}: `ibctl ads accounts connect` it with a new token"
+    # What Facebook said of a dead token ends in the same advice.
+    advice = "" if CONNECT in why else f": {CONNECT} it with a new token"
+    return f"is not connected{why}{advice}"
 
 
 def _open(row: FacebookAdAccount, email: str) -> Connection:

@@ -122,26 +122,37 @@ def _find(graph: Graph, account: str, step: str, tag: str, found: Mapping[str, s
 # ----------------------------------------------------------------------------------------------------------- all of it
 
 
-def carry_out(
+@contextmanager
+def begun(
     graph: Graph, connection: Connection, intent: Intent, *, activate: bool, reason: str | None
-) -> tuple[AdCampaign, Made]:  # fmt: skip
-    """Make a campaign, or finish one that an earlier run began, and `activate` it; returns its row.
+) -> Iterator[Made]:  # fmt: skip
+    """Record that a campaign is wanted, find what an earlier run made of it, and keep other runs out meanwhile.
 
-    Raises RequestError, and GraphError: then what there is by now is recorded, with what went wrong.
+    Raises RequestError, GraphError.
     """
     with alone(connection):
         require_able(graph, connection, intent.wanted)
         found = _look_again(graph, connection, intent.wanted.tag)
         with db.transaction(reason=reason) as session:
             made = begin(session, connection, intent, found, activate=activate)
-        if not made.finished:
-            with _recorded(made, keep, reason):
-                make(graph, intent, made, connection)
-        if activate:
-            with _recorded(made, activated, reason):
-                let_run(graph, made)
-        with db.reading() as session:
-            return session.get_one(AdCampaign, made.row_id), made
+        yield made
+
+
+def finish(
+    graph: Graph, connection: Connection, intent: Intent, made: Made, *, activate: bool, reason: str | None
+) -> AdCampaign:  # fmt: skip
+    """Make what is missing of a campaign that was begun, and `activate` it; returns its row.
+
+    Raises GraphError: then what there is by now is recorded, with what went wrong, and `made` says it.
+    """
+    if not made.finished:
+        with _recorded(made, keep, reason):
+            make(graph, intent, made, connection)
+    if activate:
+        with _recorded(made, activated, reason):
+            let_run(graph, made)
+    with db.reading() as session:
+        return session.get_one(AdCampaign, made.row_id)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from ibctl.ads.template_schema import FINANCIAL
 from ibctl.errors import RequestError, UsageError
 from ibctl.integrations.facebook import campaigns as facebook
 from ibctl.integrations.facebook.client import Graph, Line
-from ibctl.integrations.facebook.failures import TokenError
+from ibctl.integrations.facebook.failures import GraphError, TokenError
 from ibctl.output import Column, Format, Listing
 
 CREATED_COLUMNS = [
@@ -228,7 +228,12 @@ def _rehearse(graph: Graph, connection: Connection, intent: Intent, format: Form
 def _make(
     graph: Graph, connection: Connection, intent: Intent, *, activate: bool, format: Format, reason: str | None
 ) -> None:  # fmt: skip
-    row, made = campaign_creation.carry_out(graph, connection, intent, activate=activate, reason=reason)
+    with campaign_creation.begun(graph, connection, intent, activate=activate, reason=reason) as made:
+        try:
+            row = campaign_creation.finish(graph, connection, intent, made, activate=activate, reason=reason)
+        except GraphError:
+            _tell_left(intent, made)
+            raise
     shown = {
         "id": row.id, "name": row.name, "status": row.status, "fbCampaignId": made.ids["campaign"],
         "fbAdSetId": made.ids["adset"], "creativeId": made.ids["creative"], "fbAdId": made.ids["ad"],
@@ -236,6 +241,15 @@ def _make(
     output.show_record(shown, CREATED_COLUMNS, Listing(format))
     done = "finished" if made.resumed else "made"
     output.note(f"{done} '{row.name}' in {connection.name}: {_next_step(row.status, row.name)}")
+
+
+def _tell_left(intent: Intent, made: Made) -> None:
+    there = [step for step in STEPS if step in made.ids]
+    if there:
+        output.note(
+            f"made of '{intent.wanted.name}' so far: {', '.join(there)}; mend what is wrong, and the same command "
+            "makes the rest"
+        )
 
 
 def _next_step(status: str, name: str) -> str:

@@ -108,7 +108,8 @@ def _forms(line: Line, job: Pull, pages: Sequence[Connection]) -> Iterator[tuple
     met, failed = False, len(job.run.failed)
     for connection in pages:
         found: list[Form] = []
-        job.run.attempt(connection, partial(_list_forms, line, connection, found))
+        named = replace(connection, facebook_id=f"page {connection.page_id}")
+        job.run.attempt(named, partial(_list_forms, line, connection, found))
         for one in found:
             if job.form in (None, one.id) and (one.status == "ACTIVE" or job.archived or job.form):
                 met = True

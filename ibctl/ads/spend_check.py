@@ -106,7 +106,7 @@ def stored(session: Session, account: str | None = None) -> list[Finding]:
         for row in session.execute(_DERIVED, values)
     ]
     found += [
-        Finding(row.account, "gap", f"no row, and never read{_days(row.days)}", row.first)
+        Finding(row.account, "gap", f"no row, never read{_days(row.days)}", row.first)
         for row in session.execute(_GAPS, values)
     ]
     for row in session.execute(_ACCOUNTS, values):
@@ -136,7 +136,7 @@ def _exists(zone: str) -> bool:
 
 
 def _days(count: int) -> str:
-    return "" if count == 1 else f" (and on {count - 1:,} more days)"
+    return "" if count == 1 else f" (+{count - 1:,} more days)"
 
 
 # ---------------------------------------------------------------------------------------------------- against Facebook

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, get_args
@@ -30,12 +31,14 @@ FIGURES = [
     Column("qualifiedLeads", "number"),
     Column("cpql", "money"),
 ]
+# What there is no room for in 80 columns beside a name of some length.
+LEFT_OUT = {"ib": ("currency", "qualifiedLeads"), "account": ("qualifiedLeads",), "campaign": ("qualifiedLeads",)}
 # Beside the bars there is room for little else.
 PLOTTED = [Column("spend", "money"), Column("currency", "flag"), Column("leads", "number"), Column("bar")]
 KEYS = {
     "month": [Column("month", "flag")],
     "ib": [Column("ib")],
-    "account": [Column("account"), Column("ib", brief=False)],
+    "account": [Column("account", "flag"), Column("ib", brief=False)],
     "campaign": [Column("campaign"), Column("account", brief=False), Column("ib", brief=False)],
 }
 CHECK_COLUMNS = [
@@ -77,11 +80,15 @@ def report(
     first, last = days.span(month, since, until)
     with db.reading() as session:
         found = spend_report.report(session, by, account=account, ib=ib, first=first, last=last)
-    shown = [*KEYS[by], *(PLOTTED if plot else FIGURES)]
+    left_out = LEFT_OUT.get(by, ())
+    figures = [replace(one, brief=one.brief and one.key not in left_out) for one in FIGURES]
+    shown = [*KEYS[by], *(PLOTTED if plot else figures)]
     output.show(found.rows, shown, output.Listing(output.Format(format), file, columns))
     if not found.rows:
         output.note("no spend, and no qualified leads")
     base = config.settings().base_currency
+    if found.rows and by in ("month", "ib"):
+        output.note(f"amounts are in {base}, each day at its stored rate")
     for currency, day, count in found.unrated:
         output.warn(
             f"{count:,} days in {currency}, the first {day}, have no exchange rate to {base}: import it with "

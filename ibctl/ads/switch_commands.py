@@ -59,7 +59,7 @@ def resume(
     Example: ibctl ads campaigns resume 'US leads'
     """
     asked = _asked(campaign, account)
-    _refuse_ended(asked)
+    _refuse_idle(asked)
     if asked and not dry_run:
         output.confirm(f"campaigns that run again: {len(asked):,}, {_budgets(asked)}", yes=yes)
     _switch(asked, "ACTIVE", "resumed", format, max_wait=max_wait, dry_run=dry_run, reason=reason)
@@ -95,7 +95,12 @@ def _asked(names: list[str] | None, account: str | None) -> list[Switch]:
         return switching.switches(session, wanted, account)
 
 
-def _refuse_ended(asked: Sequence[Switch]) -> None:
+def _refuse_idle(asked: Sequence[Switch]) -> None:
+    """Raise RequestError for a campaign that cannot run, whatever it is told."""
+    if begun := [one for one in asked if one.unfinished]:
+        raise RequestError(
+            f"'{begun[0].name}' is made only in part: the command that made it makes the rest; then it can run"
+        )
     ended = [one for one in asked if one.end is not None and one.end <= clock.now()]
     if ended:
         raise RequestError(

@@ -37,6 +37,8 @@ class Switch:
     daily_budget: Decimal | None
     lifetime_budget: Decimal | None
     end: datetime | None
+    # Whether a run that died has made only a part of it.
+    unfinished: bool
 
     @property
     def campaign(self) -> str:
@@ -45,7 +47,7 @@ class Switch:
 
 
 def switches(session: Session, names: Iterable[str], account: str | None) -> list[Switch]:
-    """Return the named campaigns, or all live ones of an account, with what it takes to switch them.
+    """Return the named campaigns, or all live and finished ones of an account, with what it takes to switch them.
 
     Raises NotFoundError, and RequestError for one that is not at Facebook (yet), or whose account is not connected.
     """
@@ -53,7 +55,9 @@ def switches(session: Session, names: Iterable[str], account: str | None) -> lis
     if account is not None:
         id_ = accounts.find(session, account).id
         live = select(AdCampaign).where(AdCampaign.ad_account_id == id_, col(AdCampaign.fb_campaign_id).is_not(None))
-        found += session.exec(live.where(col(AdCampaign.status) != "COMPLETED").order_by(AdCampaign.id)).all()
+        begun = select(CampaignBuild.id).where(col(CampaignBuild.finished_at).is_(None))
+        live = live.where(col(AdCampaign.status) != "COMPLETED", col(AdCampaign.id).not_in(begun))
+        found += session.exec(live.order_by(AdCampaign.id)).all()
     unique = {row.id: row for row in found}
     for row in unique.values():
         if row.fb_campaign_id is None:
@@ -75,6 +79,7 @@ def _switch(session: Session, row: AdCampaign, connection: Connection) -> Switch
     return Switch(
         row.id, row.name, [id_ for id_ in (*below, row.fb_campaign_id) if id_], connection, row.status,
         _amount(row.daily_budget), _amount(row.lifetime_budget), row.end_date,
+        build is not None and build.finished_at is None,
     )  # fmt: skip
 
 

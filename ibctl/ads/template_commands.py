@@ -302,13 +302,31 @@ def lint(
     """
     listing = Listing(Format(format), output_file, columns)
     if rules:
-        output.show([_rule(rule) for rule in template_rules.RULES], RULE_COLUMNS, listing)
+        _show_rules(listing)
         return
-    found = _findings(template or [], file, category, account)
+    documents, found = _findings(template or [], file, category, account)
     _show_findings(found, listing)
+    if not found:
+        output.note(f"nothing found; templates checked: {documents:,}")
     worst = [one for one in found if one.severity == "error" or strict]
     if worst:
         raise typer.Exit(errors.FINDINGS)
+
+
+def _show_rules(listing: Listing) -> None:
+    rows = [_rule(rule) for rule in template_rules.RULES]
+    if not _as_text(listing):
+        output.show(rows, RULE_COLUMNS, listing)
+        return
+    for row in rows:
+        output.heading(row["rule"])
+        output.say(f"  {row['meaning']}")
+        output.say(f"  {row['source']}")
+
+
+def _as_text(listing: Listing) -> bool:
+    """Whether somebody reads it, so that addresses have to stay in one piece."""
+    return listing.format is Format.table and not listing.columns and listing.output is None
 
 
 def _rule(rule: template_rules.Rule) -> dict[str, Any]:
@@ -318,7 +336,10 @@ def _rule(rule: template_rules.Rule) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _findings(names: list[str], file: Path | None, category: Category, account: str | None) -> list[templates.Found]:
+def _findings(
+    names: list[str], file: Path | None, category: Category, account: str | None
+) -> tuple[int, list[templates.Found]]:
+    """Return how many templates there are, and what the rules find in them."""
     if file is not None and names:
         raise UsageError("--file excludes TEMPLATE: give one or the other")
     documents = _read(file) if file else []
@@ -328,7 +349,7 @@ def _findings(names: list[str], file: Path | None, category: Category, account: 
             currency = service.find_account(session, account).currency if account else None
             if file is None:
                 documents = [templates.document(one) for one in templates.named(session, names)]
-    return [
+    return len(documents), [
         found
         for one in documents
         for found in templates.judge(one.name or str(file), one.category or category, one.data, currency)
@@ -336,7 +357,7 @@ def _findings(names: list[str], file: Path | None, category: Category, account: 
 
 
 def _show_findings(found: list[templates.Found], listing: Listing) -> None:
-    if listing.format is not Format.table or listing.columns or listing.output:
+    if not _as_text(listing):
         output.show([one.row for one in found], FINDING_COLUMNS, listing)
         return
     for name in dict.fromkeys(one.template for one in found):
@@ -345,4 +366,5 @@ def _show_findings(found: list[templates.Found], listing: Listing) -> None:
     for rule, source in dict.fromkeys((one.rule, one.source) for one in found):
         output.say(f"{rule}: {source}")
     count = sum(one.severity == "error" for one in found)
-    output.note(f"errors: {count}, warnings: {len(found) - count}" if found else "nothing found")
+    if found:
+        output.note(f"errors: {count}, warnings: {len(found) - count}")

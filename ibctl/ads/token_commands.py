@@ -25,17 +25,17 @@ COLUMNS = [
     Column("email"),
     Column("adAccountId", "flag"),
     Column("isConnected", "flag"),
-    Column("tokenExpiresAt", "time"),
+    Column("tokenExpiresAt", "time", brief=False),
     Column("dataAccessExpiresAt", "time", brief=False),
     Column("daysLeft", "number"),
     Column("problem", brief=False),
 ]
 CHECK_COLUMNS = [
     Column("id", brief=False),
-    Column("email", brief=False),
+    Column("email"),
     Column("adAccountId", "flag"),
     Column("valid", "flag"),
-    Column("tokenExpiresAt", "time"),
+    Column("tokenExpiresAt", "time", brief=False),
     Column("dataAccessExpiresAt", "time", brief=False),
     Column("missing"),
 ]
@@ -126,7 +126,7 @@ def _extend(line: Line, one: Connection, renewed: dict[str, survey.Survey], run:
     if quiet:
         return
     until = f"until {row.token_expires_at:%Y-%m-%d}" if row.token_expires_at else "for ever"
-    output.say(f"{one.name} of {one.email}: holds {until}")
+    output.say(f"{one.owned_name}: holds {until}")
 
 
 @app.command()

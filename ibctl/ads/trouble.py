@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import typer
 
-from ibctl import db, errors, output
+from ibctl import clock, db, errors, output
 from ibctl.ads import accounts
 from ibctl.ads.accounts import Connection, Connections
 from ibctl.errors import IbctlError, RequestError, ServiceError
@@ -52,8 +53,7 @@ class Run:
 
     def fail(self, row_id: str, name: str, failure: IbctlError) -> None:
         """Note that an account failed."""
-        word = "parked" if isinstance(failure, RateLimitError) else "failed"
-        output.warn(f"{name} {word}: {failure}")
+        output.warn(f"{name} {_fate(failure)}: {failure}")
         self.failed.append(name)
         with db.transaction(dry_run=self.dry_run, reason=self.reason) as session:
             accounts.note_failure(session, row_id, failure)
@@ -72,6 +72,14 @@ class Run:
             return
         output.note(f"accounts that failed: {len(self.failed):,} ({output.some(self.failed)})")
         raise typer.Exit(ServiceError.exit_code if self.asked == 1 else errors.PARTIAL)
+
+
+def _fate(failure: IbctlError) -> str:
+    if not isinstance(failure, RateLimitError):
+        return "failed"
+    if not failure.wait:
+        return "parked"
+    return f"parked until {clock.now() + timedelta(seconds=failure.wait):%H:%M} UTC"
 
 
 def _numbers(change_sets: list[int]) -> str:

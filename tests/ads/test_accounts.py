@@ -266,7 +266,7 @@ def test_a_dead_token_makes_its_account_not_connected_and_stops_no_other(anna: A
     again = ibctl("ads", "accounts", "refresh")
     assert (again.exit_code, "skipped: act_900 is not connected" in again.stderr) == (0, True)
     named = ibctl("ads", "accounts", "refresh", "act_900")
-    assert (named.exit_code, "connect` it with a new token" in named.stderr) == (3, True)
+    assert (named.exit_code, named.stderr.count("ads accounts connect`")) == (3, 1)
 
 
 def test_the_only_account_asked_for_failing_is_5(anna: Ads, world: World, ibctl: Run, facebook: Server) -> None:

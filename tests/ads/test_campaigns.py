@@ -364,6 +364,16 @@ def test_a_dry_run_lets_facebook_judge_and_changes_nothing(anna: Shop) -> None:
     assert "dry run: nothing was changed" in run.stderr
 
 
+def test_one_that_is_made_only_in_part_is_archived_but_not_let_run(anna: Shop) -> None:
+    assert anna.create("--form", "999").exit_code == 5
+    run = anna.run("campaigns", "resume", "US 1", "--yes")
+    assert (run.exit_code, "'US 1' is made only in part" in run.stderr) == (3, True)
+    assert "campaigns resumed: 0" in anna.run("campaigns", "resume", "--account", "act_900", "--yes").stderr
+    assert anna.run("campaigns", "archive", "US 1", "--yes").exit_code == 0
+    assert anna.create().exit_code == 0  # a new one of the same name
+    assert anna.row('status, "errorMessage"') == ("PAUSED", None)
+
+
 def test_a_draft_is_at_facebook_not_yet(anna: Shop) -> None:
     anna.server.fail("act_900/campaigns$", Broken("refused"), method="POST")
     anna.create()

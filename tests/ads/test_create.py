@@ -130,6 +130,9 @@ def test_what_facebook_refuses_is_told_counted_and_can_be_mended(anna: Shop) -> 
     run = anna.create("--form", "999")
     assert (run.exit_code, anna.counts()) == (5, [1, 1, 0, 0])
     assert "There is no form 999" in run.stderr
+    assert (
+        "made of 'US 1' so far: campaign, adset; mend what is wrong, and the same command makes the rest" in run.stderr
+    )
     status, message, count = anna.row('status, "errorMessage", "errorCount"')
     assert (status, count, "There is no form 999" in message) == ("ERROR", 1, True)
     run = anna.create()

@@ -64,7 +64,7 @@ def test_a_derived_column_that_is_wrong_is_found_with_7(
 def test_days_between_that_nobody_read_are_a_gap(ads: Ads, ibctl: Run) -> None:
     ibctl("ads", "spend", "import", ads.file("act_1,2025-10-01,1,0,0,0,0", "act_1,2025-10-05,1,0,0,0,0"))
     run = check(ibctl)
-    assert (run.exit_code, dated(run)) == (7, [("gap", "2025-10-02", "no row, and never read (and on 2 more days)")])
+    assert (run.exit_code, dated(run)) == (7, [("gap", "2025-10-02", "no row, never read (+2 more days)")])
 
 
 def test_days_without_delivery_are_no_gap_once_read(account: Account, ibctl: Run) -> None:

@@ -337,7 +337,7 @@ def test_a_limit_beyond_the_patience_parks_the_account(
     usage = json.dumps({"900": [{"type": "ads_insights", "call_count": 100, "estimated_time_to_regain_access": 30}]})
     facebook.fail("act_900/insights", Fault(80000, headers={"X-Business-Use-Case-Usage": usage}))
     run = ibctl("ads", "sync", "--max-wait", "5m")
-    assert (run.exit_code, "act_900 parked: " in run.stderr) == (6, True)
+    assert (run.exit_code, "act_900 parked until " in run.stderr) == (6, True)
     ((minutes, connected_still),) = connected.ads.sql(
         'SELECT round(extract(epoch FROM s."parkedUntil" - s."problemAt") / 60), a."isConnected" FROM'
         ' ibctl.ad_account_state s JOIN "FacebookAdAccount" a USING (id) WHERE problem IS NOT NULL'

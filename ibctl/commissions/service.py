@@ -58,7 +58,6 @@ def run(session: db.Transaction, month: Month, *, ib: str | None = None) -> RunR
     parameters = draft_parameters(month, ib=ib)
     session.execute(sql.PLAN_FOR_SETS)
     session.execute(sql.CREATE_DRAFT, parameters)
-    session.execute(sql.ANALYZE_DRAFT)
     _require_sound_inputs(session, month, parameters)
     _require_agreement(session, month, parameters)
     result = _store(session, month, parameters)
@@ -149,9 +148,11 @@ def _require_same(month: Month, row: sa.RowMapping, terms: Terms) -> None:
 def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) -> RunResult:
     values = {**parameters, "now": clock.now(), "change_set": session.change_set_id}
     removed = session.execute(sql.REMOVE_PENDING, values).scalar_one()
-    created = execute(session, sql.INSERT, {**values, "ids": _new_ids(session, sql.NEW_ROWS, values)})
+    created = execute(
+        session, sql.INSERT, {**values, "ids": ids.cuids(session.execute(sql.NEW_ROWS, values).scalar_one())}
+    )
     updated = execute(session, sql.UPDATE, values)
-    session.execute(sql.SNAPSHOT, {**values, "ids": _new_ids(session, sql.NEW_SNAPSHOTS, values)})
+    session.execute(sql.SNAPSHOT, values)
     summary = session.execute(sql.SUMMARY, values).one()
     waiting = session.execute(sql.WAITING, values).first()
     return RunResult(
@@ -173,10 +174,6 @@ def execute(session: Session, statement: sa.TextClause, values: Mapping[str, Any
     """Execute a statement that writes; return how many rows it wrote."""
     result = session.execute(statement, values)
     return int(result.rowcount)  # type: ignore[attr-defined] # a CursorResult, which Session.execute does not say
-
-
-def _new_ids(session: Session, count: sa.TextClause, values: Mapping[str, Any]) -> list[str]:
-    return [ids.cuid() for _ in range(session.execute(count, values).scalar_one())]
 
 
 # -------------------------------------------------------------------------------------------------------------- reading

@@ -21,8 +21,6 @@ PLAN_FOR_SETS = sa.text("SELECT set_config('enable_nestloop', 'off', true), set_
 CREATE_DRAFT = sa.text(
     f"CREATE TEMP TABLE commission_draft WITH (toast_tuple_target = 8160) AS {draft_sql.draft(draft_sql.IN_FORCE)}"
 )
-# Its arrays would take longer than the rest, and nothing is looked up in them.
-ANALYZE_DRAFT = sa.text('ANALYZE commission_draft ("userId", digest)')
 # Not left to the end of the transaction, which may hold another run.
 DROP_DRAFT = sa.text("DROP TABLE commission_draft")
 
@@ -82,7 +80,8 @@ _FIGURES = ", ".join(f'd."{name}"' for name in (*rules.FIGURES, *rules.BALANCE))
 UNCHECKED = sa.text(
     f"""
     SELECT u.email, d.key, {_FIGURES}, nullif(d.inputs->'adjustments', '[]') AS booked,
-      d."leadIds", d."leadCaptured", d."leadQualified", d."leadCpas", d."dayAmounts", d."dayRates"
+      d."leadIds", d."leadCaptured", d."leadQualified", d."leadCpas", d."dayAmounts",
+      CASE WHEN 1 <> ANY(d."dayRates") THEN d."dayRates" END AS "dayRates"
     FROM commission_draft d JOIN "User" u ON u.id = d."userId"
     LEFT JOIN "IbCommission" c ON c."userId" = d."userId" AND c.year = :year AND c.month = :month
     LEFT JOIN ibctl.commission_state s ON s.id = c.id
@@ -144,18 +143,18 @@ _UNSNAPPED = f"""
   LEFT JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
   WHERE n.digest IS DISTINCT FROM d.digest
 """
-_KEPT = """plan, inputs, "leadIds", "leadCaptured", "leadQualified", "leadCpas", "dayIds", "dayAccounts", "dayDates",
-        "dayAmounts", "dayRates", "dayRateIds", figures, "payableFrom", digest"""
-NEW_SNAPSHOTS = sa.text(f"SELECT count(*) {_UNSNAPPED}")
+_KEPT_NAMES = (
+    "plan", "inputs", "leadIds", "leadCaptured", "leadQualified", "leadCpas", "dayIds", "dayAccounts", "dayDates",
+    "dayAmounts", "dayRates", "dayRateIds", "figures", "payableFrom", "digest",
+)  # fmt: skip
 SNAPSHOT = sa.text(
     f"""
-    WITH numbered AS (
-      SELECT c.id AS commission, d.*, row_number() OVER (ORDER BY d."userId") AS number {_UNSNAPPED}
-    ), kept AS (
+    WITH kept AS (
       INSERT INTO ibctl.commission_snapshot (id, "commissionId", "userId", year, month, "createdAt", "changeSetId",
-        {_KEPT})
-      SELECT i.id, commission, "userId", :year, :month, :now, :change_set, {_KEPT}
-      FROM numbered JOIN unnest(CAST(:ids AS text[])) WITH ORDINALITY AS i (id, number) USING (number)
+        {", ".join(f'"{name}"' for name in _KEPT_NAMES)})
+      SELECT gen_random_uuid(), c.id, d."userId", :year, :month, :now, :change_set,
+        {", ".join(f'd."{name}"' for name in _KEPT_NAMES)}
+      {_UNSNAPPED}
       RETURNING id, "commissionId"
     )
     INSERT INTO ibctl.commission_state (id, "snapshotId") SELECT "commissionId", id FROM kept
@@ -184,7 +183,8 @@ WAITING = sa.text(
     FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
     JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
     WHERE (c.year, c.month) < (:year, :month) AND {_OPEN} AND CAST(n.figures->>'carriedOut' AS numeric) <> 0
-      AND NOT EXISTS (SELECT FROM ibctl.closed_month k WHERE k.year = c.year AND k.month = c.month)
+      -- Months are closed in their order.
+      AND c.year * 12 + c.month > coalesce((SELECT max(k.year * 12 + k.month) FROM ibctl.closed_month k), 0)
     GROUP BY 1 ORDER BY 1 DESC LIMIT 1
     """
 )

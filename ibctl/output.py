@@ -370,10 +370,11 @@ def _table_console(stream: IO[str]) -> Any:
 
 
 @contextmanager
-def atomic_file(path: Path, *, private: bool = False) -> Iterator[TextIO]:
+def atomic_file(path: Path, *, private: bool = False, lasting: bool = True) -> Iterator[TextIO]:
     """Open a text file that appears under its name only when it is complete; a `private` one with mode 0600.
 
-    Raises RequestError naming the path when it cannot be written.
+    A `lasting` one is waited for until it lies on the disk; for thousands of files that can simply be made again, that
+    would be most of the time. Raises RequestError naming the path when it cannot be written.
     """
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
@@ -383,7 +384,8 @@ def atomic_file(path: Path, *, private: bool = False) -> Iterator[TextIO]:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
             yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                os.fsync(stream.fileno())
         if not private:  # as it was made
             Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)

@@ -112,18 +112,27 @@ def _require_closable(session: Session, month: Month) -> None:
         raise RequestError(f"close {before} first: what it does not pay is carried on into later months")
 
 
+# The ids of the spend days that are not final, and of the leads whose MT5 accounts have not been read of late.
 _DOUBTS = sa.text(
     """
-    SELECT n.*, c."paymentStatus",
-      ARRAY(SELECT h.id FROM unnest(n."dayIds") d (id) JOIN "AdSpendHistory" h ON h.id = d.id
-        LEFT JOIN ibctl.ad_account_state s ON s.id = h."adAccountId"
-        WHERE (h.date BETWEEN s."firstDay" AND s."finalThrough") IS NOT TRUE) AS provisional,
-      ARRAY(SELECT DISTINCT i."leadId" FROM unnest(n."leadIds") l (id)
-        JOIN "InvestorCredential" i ON i."leadId" = l.id
-        WHERE (i."lastScrapedAt" > :fresh) IS NOT TRUE) AS stale
-    FROM "IbCommission" c
-    JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-    WHERE c.year = :year AND c.month = :month
+    WITH made AS MATERIALIZED (
+      SELECT c."paymentStatus", s."snapshotId" FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
+      WHERE c.year = :year AND c.month = :month
+    ), provisional AS MATERIALIZED (
+      SELECT n.id, array_agg(d.id) AS days FROM made JOIN ibctl.commission_snapshot n ON n.id = made."snapshotId"
+      CROSS JOIN LATERAL unnest(n."dayIds", n."dayAccounts", n."dayDates") AS d (id, account, date)
+      LEFT JOIN ibctl.ad_account_state a ON a.id = d.account
+      WHERE (d.date BETWEEN a."firstDay" AND a."finalThrough") IS NOT TRUE GROUP BY 1
+    ), stale AS MATERIALIZED (
+      SELECT n.id, array_agg(DISTINCT i."leadId") AS leads
+      FROM made JOIN ibctl.commission_snapshot n ON n.id = made."snapshotId"
+      CROSS JOIN LATERAL unnest(n."leadIds") AS l (id) JOIN "InvestorCredential" i ON i."leadId" = l.id
+      WHERE (i."lastScrapedAt" > :fresh) IS NOT TRUE GROUP BY 1
+    )
+    SELECT n.*, made."paymentStatus", coalesce(provisional.days, '{}') AS provisional,
+      coalesce(stale.leads, '{}') AS stale
+    FROM made JOIN ibctl.commission_snapshot n ON n.id = made."snapshotId"
+    LEFT JOIN provisional ON provisional.id = n.id LEFT JOIN stale ON stale.id = n.id
     """
 )
 _DIGEST = sa.text(
@@ -150,8 +159,6 @@ def _report(session: Session, month: Month) -> Report:
         "fresh": now - timedelta(hours=STALE_HOURS),
     }  # fmt: skip
     sums = _Sums()
-    # A nested loop by primary keys: the month's own plan for sets would read all of the two tables for each row.
-    session.execute(sa.text("SELECT set_config('enable_nestloop', 'on', true)"))
     with session.execute(_DOUBTS, values, execution_options={"stream_results": True, "yield_per": 500}) as found:
         for row in found.mappings():
             sums.add(row)

@@ -6,7 +6,7 @@ month already, clawbacks and earlier true-ups, is taken off: `difference` is wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,6 @@ from sqlmodel import Session
 from ibctl import clock, config, db, ids
 from ibctl.commissions import carrying, draft_sql, moved, rules, seals, service, snapshots, sql
 from ibctl.commissions.moved import Moved
-from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import RequestError
 from ibctl.months import Month
 
@@ -79,12 +78,33 @@ _FINAL = sa.text(
     ORDER BY year DESC, month DESC
     """
 )
-_NOW = draft_sql.statement(draft_sql.AS_STORED)
+_TODAY = sa.text(f'SELECT * FROM ({draft_sql.draft(draft_sql.AS_STORED)}) d WHERE "userId" = ANY(:users)')
+# Rows that are being paid or paid, of which ibctl kept nothing. In a closed month there are no others.
+_UNMADE = sa.text(
+    """
+    SELECT u.email || ' ' || to_char(make_date(c.year, c.month, 1), 'YYYY-MM')
+    FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
+    WHERE c."paymentStatus" IN ('PROCESSING', 'PAID')
+      AND NOT EXISTS (SELECT FROM ibctl.commission_state s WHERE s.id = c.id)
+      AND (CAST(:year AS int) IS NULL OR (c.year, c.month) = (:year, :month))
+      AND (CAST(:ib AS text) IS NULL OR c."userId" = :ib)
+    ORDER BY c.year DESC, c.month DESC, u.email
+    """
+)
 
 
 def final_months(session: Session) -> list[Month]:
     """Return the months that are closed, or have rows that are being paid or paid, the newest first."""
     return [Month(*row) for row in session.execute(_FINAL)]
+
+
+def unmade(session: Session, month: Month | None, *, ib: str | None = None) -> list[str]:
+    """Name the settled commissions, of all months without one, that ibctl did not calculate, like "ib@x.y 2025-10".
+
+    What they were made of is not known, so nobody can say what has moved since.
+    """
+    values = {"year": month and month.year, "month": month and month.month, "ib": ib}
+    return list(session.scalars(_UNMADE, values))
 
 
 def drift(session: Session, month: Month, *, ib: str | None = None) -> list[Drift]:
@@ -101,30 +121,37 @@ def drift(session: Session, month: Month, *, ib: str | None = None) -> list[Drif
             f"{month} of {', '.join(unsound[:5])} cannot be derived from the data of today: an amount or an exchange "
             f"rate is missing; `ibctl commissions rates import` brings rates"
         )
-    return [_drift(session, month, row) for row in sorted(rows, key=lambda row: row["email"])]
+    found = dict(changes(session, month, {row["userId"]: row["snapshot"] for row in rows}))
+    return [_drift(session, month, row, found[row["userId"]]) for row in sorted(rows, key=lambda row: row["email"])]
 
 
-def _drift(session: Session, month: Month, row: sa.RowMapping) -> Drift:
-    found = changes(session, month, row["userId"], row["snapshot"])
+def _drift(session: Session, month: Month, row: sa.RowMapping, found: Sequence[Moved]) -> Drift:
+    inputs = [one for one in found if one.what != "adjustment"]
     return Drift(
-        row["userId"], row["email"], month, row["status"], row["then"], row["now"], row["booked"], found,
-        causes(session, found),
+        row["userId"], row["email"], month, row["status"], row["then"], row["now"], row["booked"], inputs,
+        causes(session, inputs),
     )  # fmt: skip
 
 
-def changes(
-    session: Session, month: Month, user_id: str, snapshot_id: str | None, *, adjustments: bool = False
-) -> list[Moved]:
-    """Return the inputs of an IB's month that are others today than in a snapshot; without `adjustments` but those."""
-    then = snapshots.by_id(session, snapshot_id) if snapshot_id else None
-    now = _today(session, month, user_id)
-    found = moved.moved(*(one.inputs if one else rules.Inputs() for one in (then, now)))
-    return found if adjustments else [one for one in found if one.what != "adjustment"]
+def changes(session: Session, month: Month, kept: Mapping[str, str | None]) -> Iterator[tuple[str, list[Moved]]]:
+    """Yield for each IB's id in `kept` the inputs of its month that are others today than in the snapshot named there.
+
+    None names no snapshot: everything is new. The data of today are read once for all of them.
+    """
+    gone, only = dict(kept), next(iter(kept)) if len(kept) == 1 else None
+    values = {**service.draft_parameters(month, ib=only), "users": list(kept)}
+    if kept:
+        streamed = {"stream_results": True, "yield_per": 500}
+        with session.execute(_TODAY, values, execution_options=streamed) as found:
+            for row in found.mappings():
+                then = _inputs(session, gone.pop(row["userId"]))
+                yield row["userId"], moved.moved(then, snapshots.snapshot(row).inputs)
+    for user_id, snapshot_id in gone.items():
+        yield user_id, moved.moved(_inputs(session, snapshot_id), rules.Inputs())
 
 
-def _today(session: Session, month: Month, user_id: str) -> Snapshot | None:
-    row = session.execute(_NOW, service.draft_parameters(month, ib=user_id)).mappings().first()
-    return snapshots.snapshot(row) if row else None
+def _inputs(session: Session, snapshot_id: str | None) -> rules.Inputs:
+    return snapshots.by_id(session, snapshot_id).inputs if snapshot_id else rules.Inputs()
 
 
 _CAUSES = sa.text(

@@ -149,8 +149,10 @@ def drift(
         chosen = [months.parse(month)] if month else drifting.final_months(session)
         only = users.find(session, ib).id if ib else None
         found = [one for each in chosen for one in drifting.drift(session, each, ib=only)]
+        unmade = drifting.unmade(session, chosen[0] if month else None, ib=only)
     output.show([_drift_row(one) for one in found], DRIFT_COLUMNS, Listing(Format(form), to_file, columns))
     _say_why(found)
+    _say_unmade(unmade)
     total = sum((one.difference for one in found), money.CENT * 0)
     if found:
         output.note(
@@ -177,6 +179,15 @@ def _say_why(found: list[Drift]) -> None:
         output.note("--format json names every input of every IB")
 
 
+def _say_unmade(unmade: list[str]) -> None:
+    if unmade:
+        output.note(
+            f"left out, as ibctl did not calculate {len(unmade):,} commissions and cannot know what they were made of: "
+            f"{output.some(unmade)}. `ibctl commissions explain IB MONTH` holds one against the data of today; "
+            "`ibctl commissions adjust` books what is missing"
+        )
+
+
 @app.command("true-up")
 def true_up(
     month: OneOrAll = None,
@@ -192,9 +203,12 @@ def true_up(
     Example: ibctl commissions true-up 2025-10 --reason 'restated spend'
     """
     booked = _book(month, dry_run=True, reason=reason)[0]
+    with db.reading() as session:
+        unmade = drifting.unmade(session, months.parse(month) if month else None)
     rows = [_drift_row(one.drift) | {"booked": str(one.booked)} for one in booked]
     columns = [Column("month"), Column("email"), Column("difference", "money"), Column("booked")]
     output.show(rows, columns, Listing(Format(form)))
+    _say_unmade(unmade)
     if not booked:
         output.note("nothing is different: there is nothing to book")
         return

@@ -10,9 +10,8 @@ import typer
 from ibctl import config, db, imports, output, tabular
 from ibctl.commissions import payee_rules as rules
 from ibctl.commissions import payees
-from ibctl.errors import NotFoundError, UsageError
+from ibctl.errors import UsageError
 from ibctl.imports import RowError
-from ibctl.models.payouts import Payee
 from ibctl.models.platform import Role
 from ibctl.output import Column
 from ibctl.users import completion
@@ -83,6 +82,29 @@ def _asked(method: str, currency: str) -> rules.Destination:
 
 
 @payees_app.command()
+def remove(
+    ib: IbArgument,
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    yes: output.YesOption = False,
+) -> None:
+    """Forget where an IB is paid; it is left out of payouts until it has a payee again.
+
+    Not while a payment to it is under way.
+
+    Example: ibctl commissions payees remove ib@x.y --reason 'has left'
+    """
+    # Of somebody who is an IB no more, too.
+    with db.transaction(dry_run=True) as session:
+        was = payees.remove(session, users.find(session, ib))
+    if not dry_run:
+        output.confirm(f"{ib}, paid in {was}, is paid no more", yes=yes)
+        with db.transaction(reason=reason) as session:
+            payees.remove(session, users.find(session, ib))
+    session.written.announce(f"{ib}, who was paid in {was}, has no payee any more")
+
+
+@payees_app.command()
 def show(
     ib: IbArgument,
     form: output.FormatOption = output.Format.table,
@@ -95,10 +117,7 @@ def show(
     """
     with db.reading() as session:
         user = users.find(session, ib, role=Role.IB)
-        payee = session.get(Payee, user.id)
-        if payee is None:
-            raise NotFoundError(f"{user.email} has no payee: `ibctl commissions payees set {user.email}`")
-        row = payees.as_row(user, payee)
+        row = payees.as_row(user, payees.find(session, user))
     output.show_record(row, COLUMNS, output.Listing(form, to_file, columns))
 
 

@@ -11,9 +11,11 @@ from sqlmodel import Session, col, select
 
 from ibctl import clock, config, crypto, db, imports, tabular
 from ibctl.commissions import payee_rules as rules
+from ibctl.commissions import seals
 from ibctl.commissions.payee_rules import Destination
+from ibctl.errors import NotFoundError, RequestError
 from ibctl.imports import RowError
-from ibctl.models.payouts import Payee
+from ibctl.models.payouts import Payee, PayoutItem
 from ibctl.models.platform import Role, User
 
 LOCK = "payees"
@@ -65,6 +67,37 @@ def _change(payee: Payee, wanted: Destination) -> None:
     payee.method, payee.currency = wanted.method, wanted.currency
     payee.name, payee.account = crypto.seal(wanted.name), crypto.seal(wanted.account)
     payee.changed_at = clock.now()
+
+
+def remove(session: Session, ib: User) -> str:
+    """Forget where an IB is paid, and return what that was, without the account: no key is needed.
+
+    Raises NotFoundError when there is nothing, RequestError while a payment to the IB is under way: one that comes back
+    is paid again to its payee.
+    """
+    # With the lock of the payouts too, no batch is made meanwhile.
+    db.lock(session, seals.LOCK)
+    db.lock(session, LOCK)
+    payee = find(session, ib)
+    under_way = session.exec(
+        select(PayoutItem.batch_id).where(PayoutItem.user_id == ib.id, PayoutItem.status == "PROCESSING")
+    ).first()
+    if under_way is not None:
+        raise RequestError(
+            f"{ib.email} is in payout {under_way}, which is under way: reconcile or cancel that first, or name another "
+            f"account with `ibctl commissions payees set {ib.email}`"
+        )
+    session.delete(payee)
+    session.flush()
+    return f"{payee.currency} by {payee.method}"
+
+
+def find(session: Session, ib: User) -> Payee:
+    """Return where an IB is paid. Raises NotFoundError."""
+    payee = session.get(Payee, ib.id)
+    if payee is None:
+        raise NotFoundError(f"{ib.email} has no payee: `ibctl commissions payees set {ib.email}`")
+    return payee
 
 
 def import_payees(session: Session, file: tabular.Table, rejects: tabular.RejectFile) -> PayeesImport:

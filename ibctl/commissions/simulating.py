@@ -47,16 +47,22 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Simulation:
-    """The months in their order; the IBs, those for whom most would change first."""
+    """The months in their order; the IBs, those for whom most would change first.
+
+    `former` are those who earned in the months and are IBs no more: a plan would pay them nothing, so they are in none
+    of the sums.
+    """
 
     costs: Sequence[Cost]
     ibs: Sequence[Outcome]
+    former: Sequence[str]
 
 
 _EARNED = 'balance - adjustments - "carriedIn"'
 _MONTH = sa.text(
     f"""
-    SELECT u.email, coalesce(c.earned, 0.00) AS current, coalesce(n.earned, 0.00) AS simulated,
+    SELECT u.email, u.role <> 'IB' AS former, coalesce(c.earned, 0.00) AS current,
+      coalesce(n.earned, 0.00) AS simulated,
       coalesce(n."qualifiedLeads", 0) AS leads, coalesce(n."totalCpaEarned", 0) AS cpa,
       coalesce(n."totalAdSpend", 0) AS spend, coalesce(n.unsound, 0) AS unsound
     FROM (SELECT "userId", {_EARNED} AS earned FROM ({draft_sql.draft(draft_sql.AS_STORED)}) d) c
@@ -77,9 +83,10 @@ def simulate(session: Session, terms: Terms, first: Month, last: Month) -> Simul
     plan = json.dumps({**plan_rules.as_json(terms), "text": ""})
     session.execute(sql.PLAN_FOR_SETS)
     outcomes: dict[str, Outcome] = {}
-    costs = [_month(session, terms, plan, month, outcomes) for month in _span(first, last)]
+    former: set[str] = set()
+    costs = [_month(session, terms, plan, month, outcomes, former) for month in _span(first, last)]
     changed = sorted(outcomes.values(), key=lambda one: (-abs(one.difference), one.email))
-    return Simulation(costs, changed)
+    return Simulation(costs, changed, sorted(former))
 
 
 def _span(first: Month, last: Month) -> Iterator[Month]:
@@ -88,10 +95,15 @@ def _span(first: Month, last: Month) -> Iterator[Month]:
         first = first.next
 
 
-def _month(session: Session, terms: Terms, plan: str, month: Month, outcomes: dict[str, Outcome]) -> Cost:
+def _month(
+    session: Session, terms: Terms, plan: str, month: Month, outcomes: dict[str, Outcome], former: set[str]
+) -> Cost:
     current = simulated = rules.ZERO
     values = {**service.draft_parameters(month), "plan": plan}
     for row in session.execute(_MONTH, values).mappings():
+        if row["former"]:
+            former.add(row["email"])
+            continue
         if row["unsound"]:
             raise RequestError(
                 f"{month} of {row['email']} cannot be calculated: an amount or an exchange rate is missing; "

@@ -95,6 +95,8 @@ def _sum_up(found: Simulation, terms: Terms, limit: int) -> None:
         f"{gains:,} IBs would get more, {losses:,} less, {len(found.ibs) - gains - losses:,} the same; "
         f"{near:,} are within 5 % of where a tier begins"
     )
+    if found.former:
+        output.note(f"left out, as they are IBs no more: {output.some(found.former)}")
 
 
 def _plot(found: Simulation) -> None:

@@ -76,16 +76,17 @@ def _state_all(words: Sequence[str], form: str, folder: Path | None) -> None:
     output.make_folder(folder)
     with db.reading() as session:
         for found in statements.build(session, month):
-            _save(folder / f"statement-{month}-{found.user_id}.{form}", statement_pages.write(form, found))
+            path = folder / f"statement-{month}-{found.user_id}.{form}"
+            _save(path, statement_pages.write(form, found), lasting=False)
             count += 1
     if not count:
         raise RequestError(f"there is no commission up to {month}: nothing to state")
     output.note(f"{count:,} statements of {month}: {folder}")
 
 
-def _save(path: Path, text: str) -> None:
+def _save(path: Path, text: str, *, lasting: bool = True) -> None:
     # What an IB earns is its own affair.
-    with output.atomic_file(path, private=True) as stream:
+    with output.atomic_file(path, private=True, lasting=lasting) as stream:
         stream.write(text)
 
 

@@ -100,12 +100,12 @@ class _Moved:
     label: str
 
 
-# Parameters: year, month, ib (an id, or NULL for all). What a month adds to an account: all but what it carried in.
+# Parameters: year, month, ib (an id, or NULL for all). What a month adds to an account: all but what it carried in. The
+# month's own snapshot comes along, NULL where there is none.
 _EARNED = sa.text(
     """
-    SELECT u.id, u.email, coalesce(e.opening, 0) AS opening, e.commission, e.status, e.credit,
-      coalesce(e.payout, 0) AS payout,
-      coalesce(e.history, '[]') AS history
+    SELECT u.id AS ib, u.email, coalesce(e.opening, 0) AS opening, e.status, e.credit,
+      coalesce(e.payout, 0) AS payout, coalesce(e.history, '[]') AS history, kept.*
     FROM "User" u
     JOIN (
       SELECT c."userId", sum(credit) FILTER (WHERE NOT own) AS opening, max(c.id) FILTER (WHERE own) AS commission,
@@ -124,6 +124,8 @@ _EARNED = sa.text(
         WHERE (k.year, k.month) <= (:year, :month) AND (CAST(:ib AS text) IS NULL OR k."userId" = :ib)
       ) c GROUP BY 1
     ) e ON e."userId" = u.id
+    LEFT JOIN (ibctl.commission_state own JOIN ibctl.commission_snapshot kept ON kept.id = own."snapshotId")
+      ON own.id = e.commission
     ORDER BY u.email
     """
 )
@@ -166,10 +168,12 @@ def build(session: Session, month: Month, *, ib: str | None = None) -> Iterator[
     values = {"year": month.year, "month": month.month, "ib": ib, "months": HISTORY}
     paid = _payments(session, {**values, "zone": settings.timezone.key, "base": settings.base_currency,
                                "end": month.next.first_day})  # fmt: skip
-    for row in session.execute(_EARNED, values).mappings().all():
-        # One at a time: those of all IBs would not fit into memory.
-        kept = snapshots.current(session, row["commission"]) if row["commission"] else None
-        yield _statement(row, month, settings.base_currency, kept, paid.get(row["id"], []))
+    # In parts: the snapshots of all IBs would not fit into memory.
+    streamed = {"stream_results": True, "yield_per": 500}
+    with session.execute(_EARNED, values, execution_options=streamed) as found:
+        for row in found.mappings():
+            kept = snapshots.snapshot(row) if row["digest"] else None
+            yield _statement(row, month, settings.base_currency, kept, paid.get(row["ib"], []))
 
 
 def _payments(session: Session, values: Mapping[str, Any]) -> Mapping[str, list[_Moved]]:
@@ -192,7 +196,7 @@ def _statement(row: Any, month: Month, currency: str, snapshot: Snapshot | None,
     opening = row["opening"] + before
     moves = [*_credits(row, month, snapshot), *_debits(paid, month)]
     return Statement(
-        user_id=row["id"], email=row["email"], month=month, currency=currency, opening=opening,
+        user_id=row["ib"], email=row["email"], month=month, currency=currency, opening=opening,
         entries=_running(opening, moves), status=row["status"], payout=row["payout"], snapshot=snapshot,
         derivation=rules.payout(snapshot.terms, snapshot.inputs) if snapshot else None,
         history=_history(month, row["history"]),

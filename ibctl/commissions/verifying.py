@@ -7,7 +7,7 @@ are others today). The first three are faults; the last is what `drift` is about
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -76,7 +76,7 @@ def verify(session: Session, month: Month, counted: Verified) -> Iterator[Findin
     parameters = service.draft_parameters(month)
     session.execute(sql.PLAN_FOR_SETS)
     plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(_PLANS, parameters)}
-    others = []
+    others: dict[str, tuple[str, str]] = {}
     with session.execute(_ROWS, parameters, execution_options={"stream_results": True, "yield_per": 500}) as found:
         for row in found.mappings():
             if row["snapshot"] is None:
@@ -85,9 +85,8 @@ def verify(session: Session, month: Month, counted: Verified) -> Iterator[Findin
             counted.rows += 1
             yield from _faults(month, row, plans[row["key"]])
             if row["other"]:
-                others.append((row["userId"], row["email"], row["snapshot"]))
-    for user_id, email, snapshot in others:
-        yield from _moved(session, month, user_id, email, snapshot)
+                others[row["userId"]] = row["email"], row["snapshot"]
+    yield from _moved(session, month, others)
 
 
 def _faults(month: Month, row: sa.RowMapping, terms: plan_rules.Terms) -> Iterator[Finding]:
@@ -107,7 +106,9 @@ def _as_stored(figures: dict[str, str]) -> dict[str, Decimal]:
     return {name: money.from_float(float(figures[name])) for name in rules.FIGURES}
 
 
-def _moved(session: Session, month: Month, user_id: str, email: str, snapshot: str) -> Iterator[Finding]:
-    for one in drifting.changes(session, month, user_id, snapshot, adjustments=True):
-        by = "; ".join(drifting.causes(session, [one]))
-        yield Finding(month, email, one.what, one.label, one.before, one.after, by)
+def _moved(session: Session, month: Month, others: Mapping[str, tuple[str, str]]) -> Iterator[Finding]:
+    found = dict(drifting.changes(session, month, {user: snapshot for user, (_, snapshot) in others.items()}))
+    for user, (email, _) in others.items():
+        for one in found[user]:
+            by = "; ".join(drifting.causes(session, [one]))
+            yield Finding(month, email, one.what, one.label, one.before, one.after, by)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from tests.commissions.conftest import Platform
+from tests.commissions.payout_cases import earner
 from tests.conftest import Result
 
 Run = Callable[..., Result]
@@ -35,6 +38,22 @@ def plan(database: str, ibctl: Run) -> Callable[..., None]:
 def drifted(ibctl: Run, *arguments: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(ibctl("commissions", "drift", *arguments, "-f", "json").stdout)
     return found
+
+
+@contextmanager
+def counting(words: str) -> Iterator[list[str]]:
+    """Gather the statements that hold these words."""
+    found: list[str] = []
+
+    def gather(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if words in statement:
+            found.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", gather)
+    try:
+        yield found
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", gather)
 
 
 def close(ibctl: Run, month: str = "2025-10") -> None:
@@ -166,3 +185,33 @@ def test_an_ib_who_became_an_administrator_keeps_what_was_earned(platform: Platf
     close(ibctl)
     platform.sql("UPDATE \"User\" SET role = 'ADMIN'")
     assert drifted(ibctl) == []
+
+
+def test_what_the_web_application_calculated_is_left_out_and_named(platform: Platform, ibctl: Run) -> None:
+    earner(platform, "web@x.y", 100, "PAID")
+    earner(platform, "open@x.y", 100)
+    for command in (["drift"], ["drift", "2025-10"], ["true-up", "2025-10", "--yes"]):
+        said = ok(ibctl("commissions", *command)).stderr
+        assert "ibctl did not calculate 1 commissions and cannot know what they were made of: web@x.y 2025-10." in said
+        assert "`ibctl commissions explain IB MONTH`" in said
+    assert "left out" not in ok(ibctl("commissions", "drift", "2025-09")).stderr
+    assert "left out" not in ok(ibctl("commissions", "drift", "--ib", "open@x.y")).stderr
+
+
+def test_drift_of_many_ibs_reads_the_data_of_today_once(
+    platform: Platform, ibctl: Run, plan: Callable[..., None]
+) -> None:
+    plan("bonus", "0.30", "2025-01", BONUS)
+    for number in range(4):
+        ib = platform.user(f"ib{number}@x.y")
+        platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+        platform.spend(ib, platform.account(ib), "2025-10-02", 200)
+    close(ibctl)
+    platform.sql('UPDATE "AdSpendHistory" SET "dailySpend" = 300')
+    platform.lead(platform.user("new@x.y"), "2025-10-03", "2025-10-04", 100)
+    with counting("WITH ib AS MATERIALIZED") as drafts:
+        rows = drifted(ibctl, "2025-10")
+    assert [(row["email"], row["difference"], row["inputs"]) for row in rows] == [
+        *((f"ib{number}@x.y", 10, 1) for number in range(4)), ("new@x.y", 30, 3),
+    ]  # fmt: skip
+    assert len(drafts) == 2

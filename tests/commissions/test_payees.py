@@ -16,12 +16,14 @@ from ibctl import crypto, currencies
 from ibctl.commissions import payee_rules as rules
 from ibctl.imports import RowError
 from tests.commissions.conftest import Platform
+from tests.commissions.payout_cases import create, earner, payee
 from tests.conftest import KEY, Result
 
 Run = Callable[..., Result]
 Sql = Callable[..., list[tuple[Any, ...]]]
 IBAN = "DE89370400440532013000"
 SET = ["commissions", "payees", "set", "ib@x.y"]
+REMOVE = ["commissions", "payees", "remove", "ib@x.y"]
 IMPORT = ["commissions", "payees", "import"]
 ROW = {"name": "Rosa Vidal", "account": "DE89 3704 0044 0532 0130 00"}
 
@@ -126,6 +128,34 @@ def test_a_dry_run_writes_nothing(ib: str, sql: Sql, ibctl: Run) -> None:
     ended = ibctl(*SET, "--dry-run", input=f"Rosa Vidal\n{IBAN}\n")
     assert (ended.exit_code, "dry run: nothing was written" in ended.stderr) == (0, True)
     assert opened(sql) == []
+
+
+def test_a_payee_is_removed_without_a_key_and_undo_brings_it_back(
+    ib: str, sql: Sql, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ibctl(*SET, input=f"Rosa Vidal\n{IBAN}\n")
+    (before,) = opened(sql)
+    sql("UPDATE \"User\" SET role = 'ADMIN'")
+    assert ibctl(*REMOVE, "--dry-run").exit_code == 0
+    assert (ibctl(*REMOVE).exit_code, opened(sql)) == (2, [before])
+    monkeypatch.setenv("ENCRYPTION_KEY", "another one")
+    removed = ibctl(*REMOVE, "--yes", "--reason", "has left")
+    assert (removed.exit_code, opened(sql)) == (0, [])
+    assert "ib@x.y, who was paid in USD by bank_transfer, has no payee any more" in removed.stderr
+    assert ibctl(*REMOVE, "--yes").exit_code == 3
+    assert ibctl("undo", "2", "--yes").exit_code == 0
+    assert opened(sql) == [before]
+
+
+def test_a_payee_is_not_removed_while_a_payment_to_it_is_under_way(platform: Platform, sql: Sql, ibctl: Run) -> None:
+    earner(platform, "ib@x.y", 100)
+    payee(platform, "ib@x.y")
+    create(ibctl)
+    refused = ibctl(*REMOVE, "--yes")
+    assert (refused.exit_code, len(opened(sql))) == (3, 1)
+    assert "ib@x.y is in payout 2025-10-1, which is under way" in refused.stderr
+    assert ibctl("commissions", "payouts", "cancel", "2025-10-1", "--yes").exit_code == 0
+    assert ibctl(*REMOVE, "--yes").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,7 @@ def attempts(lead: str) -> dict[str, list[str]]:
         "commissions rates import": ["rates.csv", "--source", "ECB"],
         "commissions payees set": ["a@x.y", "--method", "paypal"],
         "commissions payees import": ["payees.csv"],
+        "commissions payees remove": ["a@x.y"],
         "commissions payouts create": month,
         "commissions payouts cancel": ["2025-10-1"],
         "commissions payouts approve": ["2025-10-1"],

@@ -141,9 +141,21 @@ def _switch_account(
     runs = status == "ACTIVE"
     if runs and (why := _undelivered(graph, connection)) is not None:
         return dict.fromkeys((one.id for one in group), why)
-    ids = [id_ for one in group for id_ in (one.ids if runs else [one.campaign])]
+    hidden = _hidden(graph, connection, group) if runs else {}
+    shown = [one for one in group if one.id not in hidden]
+    ids = [id_ for one in shown for id_ in (one.ids if runs else [one.campaign])]
     answers = facebook.set_status(graph, ids, status, validate_only=dry_run)
-    return {one.id: next((answers[id_] for id_ in one.ids if answers.get(id_)), None) for one in group}
+    return hidden | {one.id: next((answers[id_] for id_ in one.ids if answers.get(id_)), None) for one in shown}
+
+
+def _hidden(graph: Graph, connection: Connection, group: Sequence[Switch]) -> Outcomes:
+    """Return, by row id, why nothing of a campaign would be shown: Facebook has disapproved every ad of it."""
+    troubles = facebook.troubles(graph, connection.name)
+    return {
+        one.id: RequestError(f"nothing of it would be shown: {troubles[one.campaign]}; mend that in Ads Manager")
+        for one in group
+        if one.campaign in troubles
+    }
 
 
 def _undelivered(graph: Graph, connection: Connection) -> RequestError | None:

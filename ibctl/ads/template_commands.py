@@ -184,7 +184,10 @@ def unpublish(
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
 ) -> None:
-    """Offer templates no longer; campaigns made from them go on."""
+    """Offer templates no longer; campaigns made from them go on.
+
+    Example: ibctl ads templates unpublish 'US leads'
+    """
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         found = [templates.find(session, name) for name in template]
         done = [one.name for one in found if templates.unpublish(session, one)]

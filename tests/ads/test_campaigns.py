@@ -302,6 +302,18 @@ def test_one_that_has_ended_is_not_resumed(anna: Shop) -> None:
     assert (run.exit_code, "ended on 2026-01-31 23:59 UTC" in run.stderr) == (3, True)
 
 
+def test_one_whose_ads_were_all_disapproved_is_not_resumed_and_the_others_are(anna: Shop) -> None:
+    anna.create()
+    anna.create(name="US 2")
+    (ad,) = anna.at_facebook("ad")
+    ad |= {"effective_status": "DISAPPROVED", "issues_info": [{"error_code": 1815869, "error_summary": "Prohibited"}]}
+    run = anna.run("campaigns", "resume", "US 1", "US 2", "--yes", "-f", "json")
+    told = {row["name"]: row["outcome"] for row in json.loads(run.stdout)}
+    assert (run.exit_code, told["US 2"]) == (6, "resumed")
+    assert told["US 1"].startswith("nothing of it would be shown: the ad was disapproved: Prohibited (code 1815869)")
+    assert [one["status"] for one in anna.at_facebook("campaign")] == ["PAUSED"]
+
+
 def test_nothing_is_resumed_in_an_account_that_shows_no_ads(anna: Shop) -> None:
     id_ = campaign(anna, "Leads", status="PAUSED")
     sync(anna)

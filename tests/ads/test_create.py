@@ -375,6 +375,14 @@ def test_a_boost_is_a_campaign_for_engagement_with_the_post(anna: Shop) -> None:
     assert anna.row(columns, NAME) == ("PAUSED", "BOOST", "7700_1001", 10.0, "POST_ENGAGEMENT")
 
 
+def test_a_dry_run_of_a_boost_makes_nothing(anna: Shop) -> None:
+    forms.post(anna.world, PAGE, "1001")
+    rows = {row["object"]: row for row in json.loads(boost(anna, "--dry-run", "-f", "json").stdout)}
+    assert rows["creative"]["sent"]["object_story_id"] == "7700_1001"
+    assert rows["campaign"]["verdict"] == "Facebook would take it"
+    assert (anna.counts(NAME), anna.ads.change_sets()) == ([0, 0, 0, 0], 0)
+
+
 def test_a_post_may_be_named_without_its_page_and_other_countries(anna: Shop) -> None:
     forms.post(anna.world, PAGE, "1001")
     assert boost(anna, "--countries", "us,ca", "--name", "B", post="1001").exit_code == 0

@@ -94,8 +94,8 @@ def picture(graph: Graph, account: str, known: Iterable[str] = ()) -> Picture:
 
 def _campaigns(graph: Graph, account: str) -> dict[str, Campaign]:
     rows = graph.rows(f"{account}/campaigns", {"fields": _FIELDS, "effective_status": LISTED})
-    budgets, troubles = _budgets(graph, account), _troubles(graph, account)
-    return {row["id"]: _campaign(row, budgets.get(row["id"]), troubles.get(row["id"], "")) for row in rows}
+    budgets, trouble = _budgets(graph, account), troubles(graph, account)
+    return {row["id"]: _campaign(row, budgets.get(row["id"]), trouble.get(row["id"], "")) for row in rows}
 
 
 def _by_ids(graph: Graph, ids: Sequence[str]) -> dict[str, Campaign]:
@@ -135,7 +135,7 @@ def _budgets(graph: Graph, account: str) -> dict[str, _Budget]:
     return found
 
 
-def _troubles(graph: Graph, account: str) -> dict[str, str]:
+def troubles(graph: Graph, account: str) -> dict[str, str]:
     """Return why nothing of a campaign is shown, for campaigns that have ads of which none can be.
 
     Reviews are of ads, so a campaign whose ads were all disapproved still calls itself active.

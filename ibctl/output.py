@@ -80,6 +80,8 @@ class Listing:
     columns: str | None = None
 
 
+# What a column of text is folded to in a table, and no further.
+NARROWEST = 16
 _color = True
 
 
@@ -333,8 +335,7 @@ def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], ti
     lines = [[rendering.shown(row[column.key], column.kind) for column in columns] for row in rows]
     if not lines:
         return
-    by_column = zip(columns, zip(*lines, strict=True), strict=True)
-    aligned = zip(*(_on_the_point(column, cells) for column, cells in by_column), strict=True)
+    by_column = [_on_the_point(*one) for one in zip(columns, zip(*lines, strict=True), strict=True)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
     for column in columns:
         fixed = column.kind != "text"
@@ -345,9 +346,20 @@ def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], ti
             no_wrap=fixed,
             overflow="ellipsis" if fixed else "fold",
         )
-    for cells in aligned:
+    for cells in zip(*by_column, strict=True):
         table.add_row(*map(Text, cells))
-    _table_console(stream).print(table)
+    console = _table_console(stream)
+    # Never an amount that is cut, or a name of one letter a line: rather does the terminal wrap the lines.
+    console.width = max(console.width, sum(map(_least_width, columns, by_column)) + 3 * len(columns) - 1)
+    console.print(table)
+
+
+def _least_width(column: Column, cells: Sequence[str]) -> int:
+    """Return how wide a column has to be for its numbers to be whole, and its text folded to NARROWEST at least."""
+    from rich.cells import cell_len
+
+    width = max(len(column.key), *map(cell_len, cells))
+    return min(width, NARROWEST) if column.kind == "text" else width
 
 
 def _on_the_point(column: Column, cells: Sequence[str]) -> list[str]:

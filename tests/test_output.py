@@ -136,3 +136,16 @@ def test_without_a_terminal_a_question_is_an_error_that_names_the_flag() -> None
 )
 def test_values_are_written_for_people(value: Any, kind: str, text: str) -> None:
     assert rendering.shown(value, kind) == text
+
+
+def test_a_table_too_wide_for_the_terminal_cuts_no_amount_and_folds_no_name_to_letters(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    sums = [Column(f"totalOfMonth{number}", "money") for number in range(6)]
+    row = {"email": "rosa.vidal@example.com", "note": "x"} | {column.key: 1234567.5 for column in sums}
+    output.show([row], [Column("email"), Column("note"), *sums], Listing())
+    printed = capsys.readouterr().out
+    assert printed.count("1,234,567.50") == 6
+    assert "rosa.vidal@examp" in printed
+    assert "…" not in printed

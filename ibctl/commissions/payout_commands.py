@@ -56,6 +56,8 @@ ITEM_COLUMNS = [
     Column("paidAt", "time", brief=False),
     Column("findings"),
 ]
+# Nothing of it is paid, or wrong, yet.
+OF_NEW = "reference,email,pays"
 FILE_COLUMNS = [
     Column("file", "flag"),
     Column("payments", "number"),
@@ -130,7 +132,7 @@ def create(
         if expected not in (None, made.effect):
             raise RequestError(f"it is {made.effect} now, nothing was written: look again")
         rows = payouts.item_rows(session, made.batch)
-    output.show(rows, ITEM_COLUMNS, Listing(form))
+    output.show(rows, ITEM_COLUMNS, Listing(form, columns=OF_NEW if form is Format.table else None))
     for line in rules.grouped(made.skipped):
         output.note(line)
     _warn_of_new_destinations(made.moved)

@@ -60,7 +60,7 @@ def simulate(
         found = simulating.simulate(session, terms, first, final)
     rows = [{name: getattr(one, name) for name in (column.key for column in COLUMNS)} for one in found.ibs]
     if form == "table":
-        rows = [row | {"near": output.some(row["near"], 1)} for row in rows]
+        rows = [row | {"near": output.some(row["near"], 1) or None} for row in rows]
     output.show(rows[:limit] if limit else rows, COLUMNS, Listing(Format(form), to_file, columns))
     _sum_up(found, terms, limit)
     if plot:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,9 @@ COMMANDS = [
     "ibctl leads edit",
     "ibctl audit list",
     "ibctl undo",
+    "ibctl commissions simulate --plan examples/plan-starter.toml --from 2025-10 --to 2025-10",
+    "ibctl commissions plans add examples/plan-starter.toml",
+    "ibctl commissions plans assign rosa.vidal@example.com --plan starter",
     "ibctl commissions payees import examples/payees.csv",
     "ibctl commissions payouts create --month 2025-10",
     "ibctl commissions payouts export 2025-10-1",
@@ -100,8 +104,10 @@ def test_the_demo_tells_its_story_and_leaves_nothing_behind(
     assert "rows refused: 27" in told
     assert "have no exchange rate to USD" in told
     assert "[exit code 3: the request could not be carried out]" in told
-    first, corrected, last = numbers(told)
+    first, corrected, last, by_plan = numbers(told)
     assert first == last != corrected
+    # The third of three leads at 0.40 instead of 0.30, and a bonus of 15.
+    assert Decimal(by_plan.replace(",", "")) == Decimal(last.replace(",", "")) + 40 + 15
     assert list(data_dir.iterdir()) == []
     # The database of the settings is as it was: prepared, and empty.
     assert sql('SELECT (SELECT count(*) FROM "User"), (SELECT count(*) FROM ibctl.change_set)') == [(0, 0)]

@@ -147,6 +147,7 @@ def _steps(examples: Path, place: service.Demo) -> Iterator[Step]:
     yield from _imports(examples, place)
     yield from _month(examples, place)
     yield from _correction()
+    yield from _plan(examples)
     yield from _payout(examples, place)
 
 
@@ -219,6 +220,26 @@ def _correction() -> Iterator[Step]:
     yield Step("The month once more: the total is what it was in the beginning.", run)
 
 
+def _plan(examples: Path) -> Iterator[Step]:
+    plan, month = shown(examples / "plan-starter.toml"), ["--from", MONTH, "--to", MONTH]
+    yield Step(
+        "What a plan with tiers and a bonus would cost; nothing is written.",
+        ["commissions", "simulate", "--plan", plan, *month, "--limit", "5"],
+    )
+    yield Step(
+        "That is too much for everybody, but the plan is kept for one IB,", ["commissions", "plans", "add", plan]
+    )
+    yield Step(
+        "which is paid by it from a month on.",
+        ["commissions", "plans", "assign", service.SMALL_IB, "--plan", "starter", "--from", MONTH],
+    )
+    yield Step("The month by the new plan: one commission is updated.", ["commissions", "run", "--month", MONTH])
+    yield Step(
+        "Why? The third lead counts at the second tier, and there is a bonus.",
+        ["commissions", "explain", service.SMALL_IB, MONTH],
+    )
+
+
 def _payout(examples: Path, place: service.Demo) -> Iterator[Step]:
     yield Step(
         "Where the IBs want their money: checked, encrypted, and shown in part only.",
@@ -229,7 +250,7 @@ def _payout(examples: Path, place: service.Demo) -> Iterator[Step]:
         errors.PARTIAL,
     )  # fmt: skip
     yield Step(
-        "A batch of all that are paid by bank. It claims its rows: no other can pay them.",
+        "A batch of all who are paid by bank: no other batch can pay its rows.",
         ["commissions", "payouts", "create", "--month", MONTH, "--yes"],
         errors.PARTIAL,
     )
@@ -247,6 +268,6 @@ def _payout(examples: Path, place: service.Demo) -> Iterator[Step]:
         errors.FINDINGS,
     )
     yield Step(
-        "What the IB is given: its account, and how its payout came about (also as HTML).",
+        "What the IB is given (also as HTML): its account, and why it gets that.",
         ["commissions", "statement", service.SMALL_IB, MONTH, "--format", "md"],
     )

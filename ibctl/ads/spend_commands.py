@@ -50,8 +50,8 @@ RECONCILED = [
     Column("invoiced", "money"),
     Column("stored", "money"),
     Column("difference", "money"),
-    Column("currency", "flag"),
-    Column("quality", "flag"),
+    Column("currency", "flag", brief=False),
+    Column("quality", "flag", brief=False),
 ]
 
 
@@ -229,7 +229,11 @@ def reconcile(
         refused = stack.enter_context(tabular.RejectFile(rejects or tabular.rejects_path(opened.path), opened))
         found = invoices.reconcile(session, opened, refused, read)
     output.show(found.rows, RECONCILED, output.Listing(output.Format(format), output_file, columns))
-    output.note(f"months that differ: {found.differing:,} of {len(found.rows):,}")
+    provisional = sum(row["quality"] == "provisional" for row in found.rows)
+    output.note(
+        f"months that differ, in their account's currency: {found.differing:,} of {len(found.rows):,}; "
+        f"with days that may still change: {provisional:,}"
+    )
     with suppress(typer.Exit) if found.differing else nullcontext():
         imports.finish(refused, found.lines)
     if found.differing:

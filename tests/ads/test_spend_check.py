@@ -186,7 +186,7 @@ def test_an_invoice_that_agrees_is_0(october: Ads, ibctl: Run) -> None:
 def test_an_invoice_that_differs_is_7(october: Ads, ibctl: Run) -> None:
     path = october.file("Main,2025-10-15,30.31,usd", header="account,date,amount,currency")
     run = ibctl("ads", "spend", "reconcile", path)
-    assert (run.exit_code, "months that differ: 1 of 1" in run.stderr) == (7, True)
+    assert (run.exit_code, "months that differ, in their account's currency: 1 of 1" in run.stderr) == (7, True)
     assert "0.01" in run.stdout
 
 

@@ -89,28 +89,21 @@ def _exact(value: Any) -> Decimal:
     return amount
 
 
-def _known(objective: str) -> str:
-    if objective not in objectives.NAMES:
-        raise ValueError(f"'{objective}' is no objective of Facebook's{_near(objective, objectives.NAMES)}")
-    return objective
+def _one_of(known: Sequence[str], kind: str) -> AfterValidator:
+    """Return the check that a word is one of Facebook's for a kind of thing; what it may have been is suggested."""
 
+    def check(word: str) -> str:
+        if word not in known:
+            raise ValueError(f"'{word}' is no {kind} of Facebook's{_near(word, known)}")
+        return word
 
-def _button(name: str) -> str:
-    if name not in CALLS_TO_ACTION:
-        raise ValueError(f"'{name}' is no button of Facebook's{_near(name, CALLS_TO_ACTION)}")
-    return name
+    return AfterValidator(check)
 
 
 def _country(code: str) -> str:
     if len(code) != 2 or not (code.isascii() and code.isalpha() and code.isupper()):
         raise ValueError(f"'{code}' is no country: write two capital letters, like DE")
     return code
-
-
-def _identity(key: str) -> str:
-    if key not in IDENTITIES:
-        raise ValueError(f"'{key}' is no identity of Facebook's{_near(key, IDENTITIES)}")
-    return key
 
 
 def _digits(text: str) -> str:
@@ -128,7 +121,7 @@ Amount = Annotated[Decimal, BeforeValidator(_exact)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5_000, pattern="^[^\0]*$")]
 Country = Annotated[str, AfterValidator(_country)]
 Digits = Annotated[str, AfterValidator(_digits)]
-Identity = Annotated[str, AfterValidator(_identity)]
+Identity = Annotated[str, _one_of(IDENTITIES, "identity")]
 # Facebook's own limits; source: facebook-business, Targeting (13 is the youngest that the ads API takes).
 Age = Annotated[int, Field(ge=13, le=65)]
 
@@ -234,8 +227,8 @@ class TemplateData(_Strict):
     adCopy: Text  # noqa: N815 - the document's own keys
     headline: Text | None = None
     description: Text | None = None
-    callToAction: Annotated[str, AfterValidator(_button)] = "LEARN_MORE"  # noqa: N815
-    objective: Annotated[str, AfterValidator(_known)]
+    callToAction: Annotated[str, _one_of(CALLS_TO_ACTION, "button")] = "LEARN_MORE"  # noqa: N815
+    objective: Annotated[str, _one_of(objectives.NAMES, "objective")]
     dailyBudget: Amount | None = None  # noqa: N815
     lifetimeBudget: Amount | None = None  # noqa: N815
     specialAdCategories: list[SpecialCategory] = [FINANCIAL]  # noqa: N815

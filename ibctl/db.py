@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -312,25 +312,6 @@ def _with_earlier(session: Transaction, counts: Mapping[str, Mapping[str, int]])
         }
         for table in {**before, **counts}
     }
-
-
-# ----------------------------------------------------------------------------------------------------------------- bulk
-
-
-def copy(session: Session, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Run a `COPY … FROM STDIN` with these rows, inside the session's transaction. An error of `rows` ends it."""
-    connection: Any = session.connection().connection.driver_connection
-    with connection.cursor() as cursor, cursor.copy(statement) as stream:
-        for row in rows:
-            stream.write_row(row)
-
-
-def copy_text(session: Session, statement: str, blocks: Iterable[str]) -> None:
-    """Run a `COPY … FROM STDIN` with blocks of lines in COPY's own text format, as `copy` does with rows."""
-    connection: Any = session.connection().connection.driver_connection
-    with connection.cursor() as cursor, cursor.copy(statement) as stream:
-        for block in blocks:
-            stream.write(block)
 
 
 # ---------------------------------------------------------------------------------------------------------------- locks

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import select
 
-from ibctl import clock, config, db, ids
+from ibctl import bulk, clock, config, db, ids
 from ibctl.errors import ConfigError, RequestError
 from ibctl.models.platform import Lead, User
 from tests.writing import NEW_LEADS, NEW_USER, run, write
@@ -78,7 +78,7 @@ def test_a_thousand_rows_are_one_step(sql: Sql) -> None:
 def test_rows_that_come_by_copy_are_recorded(sql: Sql) -> None:
     columns = 'COPY "Lead" (id, "updatedAt") FROM STDIN'
     with db.transaction() as session:
-        db.copy(session, columns, ((id_, clock.now()) for id_ in ids.cuids(3000)))
+        bulk.copy(session, columns, ((id_, clock.now()) for id_ in ids.cuids(3000)))
     assert session.written.counts == {"Lead": {"insert": 3000}}
     for record, image in (("change", "l::text"), ("change_image", "to_jsonb(l)")):
         same = f'JOIN "Lead" l ON l.id = c."rowId" AND {image} = c."after"'

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from ibctl import clock, days, db, exports, ids, imports, tabular
+from ibctl import bulk, clock, days, db, exports, ids, imports, tabular
 from ibctl.ads import rules, sql
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.models.platform import FacebookAdAccount
@@ -124,7 +124,7 @@ def import_spend(
 
     reading = imports.Reading(file, columns, rejects, read)
     staged = zip(ids.endless(), reading.rows(on_bytes), strict=False)
-    db.copy(
+    bulk.copy(
         session, sql.COPY_FILE, ((id_, day.account.id, day.date, day.daily_spend, *day.counts) for id_, day in staged)
     )
     counts = _write(session)

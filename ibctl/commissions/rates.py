@@ -23,7 +23,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import clock, config, days, db, ids, imports, money, tabular
+from ibctl import bulk, clock, config, days, db, ids, imports, money, tabular
 from ibctl.errors import UsageError
 from ibctl.imports import RowError
 
@@ -161,7 +161,7 @@ def import_rates(
 
     reading = imports.Reading(file, columns, rejects, read_row)
     staged = zip(ids.endless(), reading.rows(), strict=False)
-    db.copy(session, _COPY_FILE, ((id_, rate.date, rate.currency, rate.rate, rate.source) for id_, rate in staged))
+    bulk.copy(session, _COPY_FILE, ((id_, rate.date, rate.currency, rate.rate, rate.source) for id_, rate in staged))
     session.execute(sa.text("ANALYZE rates_file"))
     session.execute(_CREATE_CHANGED, {"base": base})
     session.execute(_WRITE, {"base": base, "now": clock.now()})

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config, db, ids, months
+from ibctl import bulk, clock, config, db, ids, months
 from ibctl.commissions import plan_rules, rules, seals, snapshots, sql
 from ibctl.commissions.plan_rules import Terms
 from ibctl.errors import RequestError
@@ -129,13 +129,11 @@ def _require_sound_inputs(session: Session, month: Month, parameters: Mapping[st
 def _require_agreement(session: Session, month: Month, parameters: Mapping[str, Any]) -> None:
     """Calculate what is about to be written a second time, in Python, from the inputs; compare every figure."""
     plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(sql.PLANS)}
-    streamed = {"stream_results": True, "yield_per": 500}
-    with session.execute(sql.UNCHECKED, parameters, execution_options=streamed) as found:
-        for row in found.mappings():
-            _require_same(month, row, plans[row["key"]])
+    for row in bulk.streamed(session, sql.UNCHECKED, parameters):
+        _require_same(month, row, plans[row["key"]])
 
 
-def _require_same(month: Month, row: sa.RowMapping, terms: Terms) -> None:
+def _require_same(month: Month, row: Mapping[str, Any], terms: Terms) -> None:
     wrong = rules.differing(row, rules.figures(terms, snapshots.amounts(row, row["booked"] or ())))
     if wrong:
         told = ", ".join(f"{name} is {in_sql} in SQL and {in_python} in Python" for name, in_sql, in_python in wrong)

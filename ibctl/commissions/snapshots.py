@@ -102,7 +102,7 @@ def inputs(row: sa.RowMapping) -> Inputs:
     )
 
 
-def amounts(row: sa.RowMapping, adjustments: Sequence[Mapping[str, Any]]) -> Inputs:
+def amounts(row: Mapping[str, Any] | sa.RowMapping, adjustments: Sequence[Mapping[str, Any]]) -> Inputs:
     """Return of the inputs that a row holds those that `rules.figures` needs; `adjustments` as they are stored.
 
     Without `dayRates`, all amounts are in the base currency: to read a million ones takes longer than to add up.

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import money
+from ibctl import bulk, money
 from ibctl.commissions import draft_sql, drifting, plan_rules, rules, service, snapshots, sql
 from ibctl.months import Month
 
@@ -77,19 +78,18 @@ def verify(session: Session, month: Month, counted: Verified) -> Iterator[Findin
     session.execute(sql.PLAN_FOR_SETS)
     plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(_PLANS, parameters)}
     others: dict[str, tuple[str, str]] = {}
-    with session.execute(_ROWS, parameters, execution_options={"stream_results": True, "yield_per": 500}) as found:
-        for row in found.mappings():
-            if row["snapshot"] is None:
-                counted.unmade += 1
-                continue
-            counted.rows += 1
-            yield from _faults(month, row, plans[row["key"]])
-            if row["other"]:
-                others[row["userId"]] = row["email"], row["snapshot"]
+    for row in bulk.streamed(session, _ROWS, parameters):
+        if row["snapshot"] is None:
+            counted.unmade += 1
+            continue
+        counted.rows += 1
+        yield from _faults(month, row, plans[row["key"]])
+        if row["other"]:
+            others[row["userId"]] = row["email"], row["snapshot"]
     yield from _moved(session, month, others)
 
 
-def _faults(month: Month, row: sa.RowMapping, terms: plan_rules.Terms) -> Iterator[Finding]:
+def _faults(month: Month, row: Mapping[str, Any], terms: plan_rules.Terms) -> Iterator[Finding]:
     email, stored = row["email"], row["figures"]
     if row["forged"]:
         yield Finding(month, email, "snapshot", "contents do not have the digest that was kept", None, None, "")

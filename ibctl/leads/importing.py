@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import clock, config, db, ids
+from ibctl import bulk, clock, config, db, ids
 from ibctl.errors import RequestError
 from ibctl.leads import batches, rows, rules, sql
 from ibctl.leads.settled import Settled, together
@@ -137,7 +137,7 @@ class Importer:
         )
         _create_file(session)
         chunk = self._ahead if limit is None else itertools.islice(self._ahead, limit)
-        db.copy_text(session, sql.copy_file(reader.fields), _blocks(reader, chunk))
+        bulk.copy_text(session, sql.copy_file(reader.fields), _blocks(reader, chunk))
         following = next(self._ahead, None)
         self.done = following is None
         if following is not None:
@@ -195,7 +195,7 @@ class Importer:
             if self.batch is not None and session.change_set_id:
                 batch = self.batch.id
                 kept = ((batch, number, *why, json.dumps(cells)) for number, cells, *why in refused)
-                db.copy(session, batches.COPY_REJECTS, kept)
+                bulk.copy(session, batches.COPY_REJECTS, kept)
 
     def _cells(self, number: int) -> list[str]:
         return next(cells for line, cells in self._behind if line == number)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import db, output
+from ibctl import bulk, output
 from ibctl.errors import NotFoundError, UsageError
 from ibctl.leads import service
 
@@ -46,7 +46,7 @@ def find(session: Session, names: Sequence[str]) -> list[str]:
     if any("\0" in name for name in names):
         raise UsageError("a name holds a NUL character: no lead has such a one")
     session.execute(_CREATE)
-    db.copy(session, _COPY, enumerate(names))
+    bulk.copy(session, _COPY, enumerate(names))
     session.execute(sa.text("ANALYZE lead_name"))
     found = session.execute(_FOUND).all()
     session.execute(sa.text("DROP TABLE lead_name"))

@@ -1,0 +1,40 @@
+"""Many rows at once, straight through the driver: into a table by COPY, out of a query as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from psycopg.rows import dict_row
+from sqlmodel import Session
+
+
+def copy(session: Session, statement: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Run a `COPY … FROM STDIN` with these rows, inside the session's transaction. An error of `rows` ends it."""
+    with _driver(session).cursor() as cursor, cursor.copy(statement) as stream:
+        for row in rows:
+            stream.write_row(row)
+
+
+def copy_text(session: Session, statement: str, blocks: Iterable[str]) -> None:
+    """Run a `COPY … FROM STDIN` with blocks of lines in COPY's own text format, as `copy` does with rows."""
+    with _driver(session).cursor() as cursor, cursor.copy(statement) as stream:
+        for block in blocks:
+            stream.write(block)
+
+
+def streamed(session: Session, query: sa.TextClause, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a query while the server makes the next ones; of `values` it takes those that it names.
+
+    A cursor on the server would make some, and wait until they are read. No other statement can run until the last row
+    is read, or the iterator is closed.
+    """
+    named = {name: values[name] for name in query.compile().params}
+    compiled = query.bindparams(**named).compile(dialect=session.get_bind().dialect)
+    with _driver(session).cursor(row_factory=dict_row) as cursor:
+        yield from cursor.stream(str(compiled), compiled.params)
+
+
+def _driver(session: Session) -> Any:
+    return session.connection().connection.driver_connection

@@ -306,6 +306,22 @@ def test_what_a_batch_left_unanswered_is_asked_again(server: Server, graph: Grap
     assert (first["id"], second["id"], len(server.calls)) == ("1", "1", 2)
 
 
+@pytest.mark.parametrize("fault", [Fault(2, None, "temporarily unavailable"), Fault(17, 2446079), Fault(613, 5044001)])
+def test_what_passes_in_a_batch_is_sent_again_alone(fault: Fault, server: Server, graph: Graph) -> None:
+    server.world.campaign("900", "One", id_="5001")
+    server.fail("^5001$", fault)
+    me, one = graph.batch([Inner("GET", "me", {}), Inner("GET", "5001", {"fields": "name"})], again=True)
+    assert (me["id"], one["name"]) == ("1", "One")
+    assert [len(call.params["batch"]) for call in server.calls] == [2, 1]
+
+
+def test_a_limit_in_a_batch_that_lasts_too_long_is_what_came_of_the_call(server: Server, pauses: list[float]) -> None:
+    server.fail("^me$", Fault(613, 1487632, "budget changed too often"), times=9)
+    with Line(max_wait=300) as line:
+        (met,) = line.graph(TOKEN).batch([Inner("GET", "me", {})], again=True)
+    assert (type(met), met.wait, pauses) == (failures.RateLimitError, 3600, [])
+
+
 def test_a_write_that_a_batch_left_unanswered_is_not_sent_again(server: Server, graph: Graph) -> None:
     server.fail("insights", Broken("dropped"))
     (lost,) = graph.batch([Inner("POST", "act_900/insights", {"level": "account"})])

@@ -178,8 +178,8 @@ class Graph:
     def batch(self, calls: Sequence[Inner], *, again: bool = False) -> list[Any]:
         """Send many calls in one, 50 at a time; returns for each its answer or the GraphError that it met.
 
-        What Facebook left unanswered is sent again where `again` says that this does no harm. Once it takes us for
-        abusive, nothing further is sent.
+        What Facebook left unanswered, or what passes, is sent again where `again` says that this does no harm. Once it
+        takes us for abusive, nothing further is sent.
         """
         results: list[Any] = [None] * len(calls)
         for start in range(0, len(calls), BATCH):
@@ -189,20 +189,28 @@ class Graph:
         return results
 
     def _batch(self, calls: Sequence[Inner], start: int, results: list[Any], again: bool) -> None:
-        batch = self._api.new_batch()
-        for number, call in enumerate(calls, start):
-            keep = _keeper(results, number, self._read)
-            batch.add(call.method, tuple(call.path.split("/")), params=dict(call.params), success=keep, failure=keep)
-        left = self._patiently(batch.execute, again=again)
-        for attempt in range(RETRIES):
-            if left is None or not again:
+        waiting, waited = dict(enumerate(calls, start)), 0.0
+        for attempt in range(RETRIES + 1):
+            self._send(waiting, results, again)
+            waiting = {number: call for number, call in waiting.items() if _passes(results[number], attempt)}
+            seconds = max((_pause(results[number], attempt) for number in waiting), default=0.0)
+            if not waiting or not again or waited + seconds > self.line.max_wait:
                 break
-            self.line.pause(_backoff(attempt))
-            left = self._patiently(left.execute, again=again)
+            self.line.pause(seconds)
+            waited += seconds
         unanswered = UnavailableError if again else OutcomeUnknownError
         for number in range(start, start + len(calls)):
             if results[number] is None:
                 results[number] = unanswered("Facebook left this call of a batch unanswered")
+
+    def _send(self, calls: Mapping[int, Inner], results: list[Any], again: bool) -> None:
+        """Send calls in one, and put what came of each into `results`; None: it was left unanswered."""
+        batch = self._api.new_batch()
+        for number, call in calls.items():
+            results[number] = None
+            keep = _keeper(results, number, self._read)
+            batch.add(call.method, tuple(call.path.split("/")), params=dict(call.params), success=keep, failure=keep)
+        self._patiently(batch.execute, again=again)
 
     def _read(self, response: Any) -> Any:
         """Return the answer of a batch's inner call, or the failure that it is."""
@@ -373,6 +381,20 @@ def _api(session: Any, version: str) -> Any:
     from facebook_business.api import FacebookAdsApi
 
     return FacebookAdsApi(session, api_version=version)
+
+
+def _passes(result: Any, attempt: int) -> bool:
+    """Whether what came of a batch's call may be another the next time."""
+    if isinstance(result, UnavailableError):
+        return attempt < result.retries
+    return attempt < RETRIES and (result is None or isinstance(result, RateLimitError))
+
+
+def _pause(result: Any, attempt: int) -> float:
+    """Seconds to wait before a call of a batch is sent again."""
+    if isinstance(result, RateLimitError):
+        return result.wait or 5.0 * 2**attempt
+    return _backoff(attempt)
 
 
 def _keeper(results: list[Any], number: int, read: Callable[[Any], Any]) -> Callable[[Any], None]:

@@ -11,6 +11,7 @@ from sqlmodel import Session
 from ibctl import clock, config, days, db, money, months, output
 from ibctl.commissions import adjustments
 from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption
+from ibctl.commissions.confirming import confirmed
 from ibctl.errors import UsageError
 from ibctl.leads import service as leads
 from ibctl.leads.arguments import LeadArgument
@@ -31,6 +32,8 @@ HOLD_COLUMNS = [
     Column("createdAt", "time", brief=False), Column("releasedAt", "time", brief=False),
     Column("releasedBy", brief=False), Column("releaseReason", brief=False),
 ]  # fmt: skip
+
+WITH_RELEASED = "email,month,reason,actor,releasedAt,releasedBy"
 
 # What is booked or held needs its reason: it is a line of the explanation.
 ReasonArgument = Annotated[str, typer.Option("--reason", help="Why; kept, and shown in the explanation.")]
@@ -114,14 +117,11 @@ def clawback(
     if code not in adjustments.CODES:
         raise UsageError(f"--code: '{code}' is none of {', '.join(adjustments.CODES)}")
     why = _reason(reason)
-    # What it will be is known only by doing it.
-    with db.transaction(dry_run=True, reason=why) as session:
-        found = adjustments.clawback(session, leads.find(session, lead), code=code, reason=why)
-    if not dry_run:
-        output.confirm(_clawback_in_words(found, lead), yes=yes)
-        with db.transaction(reason=why) as session:
-            found = adjustments.clawback(session, leads.find(session, lead), code=code, reason=why)
-    session.written.announce(_clawback_in_words(found, lead))
+    found, written = confirmed(
+        lambda session: adjustments.clawback(session, leads.find(session, lead), code=code, reason=why),
+        lambda found: _clawback_in_words(found, lead), dry_run=dry_run, reason=why, yes=yes,
+    )  # fmt: skip
+    written.announce(_clawback_in_words(found, lead))
     _say_uncounted(found.booked, counted=found.counted)
 
 
@@ -211,6 +211,8 @@ def list_holds(
     chosen, today = months.parse(month) if month else None, clock.now().date()
     with db.reading() as session:
         rows = adjustments.holds(session, month=chosen, released=released, today=today)
+    if released and form is Format.table:
+        columns = columns or WITH_RELEASED
     output.show(rows, HOLD_COLUMNS, Listing(form, to_file, columns))
     output.cut_note(len(rows), 0, len(rows), "holds")
     overdue = sum(bool(row["overdue"]) for row in rows if row["releasedAt"] is None)

@@ -71,14 +71,14 @@ def _report_rows(report: Report) -> list[dict[str, Any]]:
     final = report.days - report.provisional_days
     share = f"{final * 100 / report.days:.1f} % final" if report.days else "none"
     rows: list[tuple[str, int | None, Any, str]] = [
-        ("commissions", report.ibs, report.total, "the worst case: all that was calculated"),
-        ("certain to be paid", None, report.certain, "without held rows and what may change still"),
+        ("commissions", report.ibs, report.total, "the most that can be paid"),
+        ("certain to be paid", None, report.certain, "not held, and no longer in doubt"),
         ("held", report.held, report.held_sum, ""),
         ("being paid or paid", report.settled, None, "stay as they are"),
         ("carried on", None, report.carried, "below the minimum, or negative"),
-        ("written off", None, report.written_off, "negative, where the plan says reset"),
+        ("written off", None, report.written_off, "negative, by a plan that resets"),
         ("provisional spend days", report.provisional_days, None, f"of {report.days:,}; {share}"),
-        ("expired Facebook tokens", report.expired_tokens, None, "of accounts that spent in the month"),
+        ("expired Facebook tokens", report.expired_tokens, None, "of accounts with spend"),
         ("leads with old MT5 data", report.stale_accounts, None, f"not read for {closing.STALE_HOURS} hours"),
     ]
     return [dict(zip(("of", "count", "sum", "remark"), row, strict=True)) for row in rows]
@@ -219,7 +219,8 @@ def true_up(
         output.confirm(f"book {effect}", yes=yes)
         booked, written = _book(month, dry_run=False, reason=reason)
     targets = sorted({one.booked for one in booked})
-    words = f"booked {effect} into {output.some([str(one) for one in targets])}; run that again to count it"
+    into = [str(one) for one in targets]
+    words = f"booked {effect} into {output.some(into)}; `ibctl commissions run --month {into[0]}` counts it"
     if written is not None:
         written.announce(words)
     else:

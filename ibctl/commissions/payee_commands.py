@@ -10,6 +10,7 @@ import typer
 from ibctl import config, db, imports, output, tabular
 from ibctl.commissions import payee_rules as rules
 from ibctl.commissions import payees
+from ibctl.commissions.confirming import confirmed
 from ibctl.errors import UsageError
 from ibctl.imports import RowError
 from ibctl.models.platform import Role
@@ -94,14 +95,12 @@ def remove(
 
     Example: ibctl commissions payees remove ib@x.y --reason 'has left'
     """
-    # Of somebody who is an IB no more, too.
-    with db.transaction(dry_run=True) as session:
-        was = payees.remove(session, users.find(session, ib))
-    if not dry_run:
-        output.confirm(f"{ib}, paid in {was}, is paid no more", yes=yes)
-        with db.transaction(reason=reason) as session:
-            payees.remove(session, users.find(session, ib))
-    session.written.announce(f"{ib}, who was paid in {was}, has no payee any more")
+    was, written = confirmed(
+        # Of somebody who is an IB no more, too.
+        lambda session: payees.remove(session, users.find(session, ib)),
+        lambda was: f"{ib}, paid in {was}, is paid no more", dry_run=dry_run, reason=reason, yes=yes,
+    )  # fmt: skip
+    written.announce(f"{ib}, who was paid in {was}, has no payee any more")
 
 
 @payees_app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,8 +13,9 @@ from ibctl import days, db, errors, months, output, rendering
 from ibctl.commissions import completion, exporting, payouts, reconciling
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.arguments import MonthOption, suggest_months
+from ibctl.commissions.confirming import confirmed
 from ibctl.commissions.payout_files import PayoutFile
-from ibctl.errors import RequestError, UsageError
+from ibctl.errors import UsageError
 from ibctl.output import Column, Format, Listing
 from ibctl.users import completion as users_completion
 
@@ -126,17 +127,19 @@ def create(
     """
     wanted = payouts.Selection(method, _named(only), _named(exclude), _day("--rate-date", rate_date))
     chosen = months.parse(month)
-    expected = None if yes or dry_run else _confirmed(chosen, wanted)
-    with db.transaction(dry_run=dry_run, reason=reason) as session:
+
+    def make(session: db.Transaction) -> tuple[payouts.Created, list[dict[str, Any]]]:
         made = payouts.create(session, chosen, wanted)
-        if expected not in (None, made.effect):
-            raise RequestError(f"it is {made.effect} now, nothing was written: look again")
-        rows = payouts.item_rows(session, made.batch)
+        return made, payouts.item_rows(session, made.batch)
+
+    (made, rows), written = confirmed(
+        make, lambda found: f"pay out {chosen} by {method}: {found[0].effect}", dry_run=dry_run, reason=reason, yes=yes
+    )
     output.show(rows, ITEM_COLUMNS, Listing(form, columns=OF_NEW if form is Format.table else None))
     for line in rules.grouped(made.skipped):
         output.note(line)
     _warn_of_new_destinations(made.moved)
-    session.written.announce(f"batch {made.batch.id}: {made.effect}", back=_cancelling(made.batch.id))
+    written.announce(f"batch {made.batch.id}: {made.effect}", back=_cancelling(made.batch.id))
     if made.in_trouble:
         raise typer.Exit(errors.PARTIAL)
 
@@ -147,14 +150,6 @@ def _named(values: list[str] | None) -> list[str]:
     for value in values or ():
         named += [line.strip() for line in sys.stdin if line.strip()] if value == "-" else [value]
     return named
-
-
-def _confirmed(month: months.Month, wanted: payouts.Selection) -> str:
-    """Find out what would be paid, by doing it and taking it back, and ask."""
-    with db.transaction(dry_run=True) as trial:
-        expected = payouts.create(trial, month, wanted).effect
-    output.confirm(f"pay out {month} by {wanted.method}: {expected}", yes=False)
-    return expected
 
 
 def _warn_of_new_destinations(emails: list[str]) -> None:
@@ -209,6 +204,8 @@ def show(
     with db.reading() as session:
         found = payouts.find(session, batch)
         ((head,), _), rows = payouts.listing(session, batch=found.id), payouts.item_rows(session, found)
+    if form is Format.table and not any(row["findings"] for row in rows):
+        columns = columns or f"{OF_NEW},status"
     output.show(rows, ITEM_COLUMNS, Listing(form, to_file, columns))
     signed = f", approved by {head['approvedBy']}" if head["approvedBy"] else ""
     output.note(
@@ -236,17 +233,15 @@ def cancel(
     Example: ibctl commissions payouts cancel 2025-10-1 --only ib@x.y
     """
     chosen = _named(only)
-    with db.transaction(dry_run=True) as trial:
-        given_back = payouts.cancel(trial, batch, only=chosen)
-        found = payouts.find(trial, batch)
-        expected = payouts.effect(given_back, found.base_currency)
+    with db.reading() as reading:
+        found = payouts.find(reading, batch)
     exported = f"; it was exported at {rendering.shown(found.exported_at)} UTC" if found.exported_at else ""
-    output.confirm(f"cancel of batch {found.id}: {expected}{exported}", yes=yes or dry_run)
-    with db.transaction(dry_run=dry_run, reason=reason) as session:
-        cancelled = payouts.cancel(session, batch, only=chosen)
-    again = f"ibctl commissions payouts create --month {found.year}-{found.month:02d}"
-    done = f"cancelled of batch {found.id}: {payouts.effect(cancelled, found.base_currency)}, PENDING again"
-    session.written.announce(done, back=again)
+    cancelled, written = confirmed(
+        lambda session: payouts.effect(payouts.cancel(session, batch, only=chosen), found.base_currency),
+        lambda effect: f"cancel of batch {found.id}: {effect}{exported}", dry_run=dry_run, reason=reason, yes=yes,
+    )  # fmt: skip
+    again = f"ibctl commissions payouts create --month {found.year}-{found.month:02d} --method {found.method}"
+    written.announce(f"cancelled of batch {found.id}: {cancelled}, PENDING again", back=again)
 
 
 @payouts_app.command()

@@ -161,9 +161,8 @@ def why_not(
 
 
 def _verdict(one: whynot.Verdict, form: Format) -> dict[str, Any]:
-    """Return a row; a table has no room for a column of its own that says what would help."""
-    why = f"{one.why}: {one.fix}" if one.fix and form is Format.table else one.why
-    return vars(one) | {"why": why}
+    """Return a row; a table says what would help, where something would, as its code says why already."""
+    return vars(one) | {"why": one.fix or one.why if form is Format.table else one.why}
 
 
 def _say_balance(found: whynot.Account) -> None:

@@ -35,7 +35,7 @@ td:first-child, th:first-child { padding-left: 0; } td:last-child, th:last-child
 .d { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .l { overflow-wrap: anywhere; }
 .t td { font-weight: 600; }
-svg { display: block; width: 100%; height: auto; }
+svg { display: block; width: 100%; height: auto; overflow: visible; }
 svg rect { fill: var(--bar); } svg line { stroke: var(--line); }
 svg text { fill: var(--soft); font: 11px system-ui, sans-serif; text-anchor: middle; }
 footer { margin-top: 2.5rem; color: var(--soft); font-size: .8rem; }

@@ -7,6 +7,7 @@ finished by the next one, and nothing is made twice. While one run is at work on
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -172,12 +173,11 @@ def _recorded(
 
 
 def _look_again(graph: Graph, connection: Connection, tag: str) -> dict[str, str]:
-    """Return what is at Facebook already; more than one look where a run died, since its last call can show late."""
+    """Return what is at Facebook already. Looks again where a run has begun it, since its last call can show late."""
     found = look(graph, connection.name, tag)
     with db.reading() as session:
         build = session.exec(_builds(connection, tag)).first()
-        died = build is not None and session.get_one(AdCampaign, build.id).status == "DRAFT"
-    for seconds in LOOKS if died else ():
+    for seconds in LOOKS if build is not None else ():
         if len(found) == len(STEPS):
             break
         graph.line.pause(seconds)
@@ -190,7 +190,7 @@ def _look_again(graph: Graph, connection: Connection, tag: str) -> dict[str, str
 
 def make(graph: Graph, intent: Intent, made: Made, connection: Connection) -> None:
     """Make what is missing of a campaign; `made` gets each id as it comes. Raises GraphError."""
-    calls = {step: dict(call) for step, call in intent.calls.items()}
+    calls = copy.deepcopy(intent.calls)
     if intent.image is not None and "creative" not in made.ids:
         hashed, made.image_url = facebook.upload_image(graph, connection.name, intent.image)
         calls["creative"]["object_story_spec"]["link_data"]["image_hash"] = hashed

@@ -240,6 +240,19 @@ def test_what_a_killed_run_made_may_be_listed_late(anna: Shop) -> None:
     assert anna.counts() == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_what_got_lost_and_shows_late_is_found_by_the_next_run(anna: Shop, number: int) -> None:
+    """The answer is lost, and Graph's list lags behind for longer than the run looks."""
+    edge, listed = EDGES[number], ("act_900/campaigns$", r"\d/adsets$", r"\d/ads$", r"\d/ads$")[number]
+    anna.server.fail(f"act_900/{edge}$", Broken("dropped"), method="POST")
+    # One look before it is made, two for what became of it, and the first of the next run.
+    anna.server.fail(listed, Broken("raw", text='{"data": []}'), method="GET", times=3 + (number == 0))
+    assert anna.create().exit_code == 5
+    assert anna.create().exit_code == 0
+    assert anna.counts() == [1, 1, 1, 1]
+    assert anna.server.unused == 0
+
+
 def test_a_refusal_to_let_it_run_is_told_and_the_same_command_tries_again(anna: Shop) -> None:
     anna.create()
     anna.server.fail(f"^{made(anna, 'adset')['id']}$", Fault(100, 1487033, "(#100) Its end has passed"))

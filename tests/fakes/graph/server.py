@@ -101,6 +101,11 @@ class Server:
         """Let the next `times` calls of a matching path (without version) go wrong, after `after` good ones."""
         self._scripts.append(Script(re.compile(pattern), what, times, after, method))
 
+    @property
+    def unused(self) -> int:
+        """How many calls are still to go wrong."""
+        return sum(one.times for one in self._scripts)
+
     def forgive(self) -> None:
         """Let nothing go wrong any more."""
         self._scripts.clear()

@@ -48,8 +48,9 @@ def _find_account(session: Session, known: rules.Accounts, name: str) -> rules.A
     try:
         return known.find(_only_one_of(session, name) if "@" in name else name)
     except imports.RowError as exc:
-        kind = NotFoundError if exc.code == "account_unknown" else RequestError
-        raise kind(f"{exc.message}: `ibctl ads accounts list` shows all") from None
+        if exc.code == "account_unknown":
+            raise NotFoundError(f"{exc.message}: `ibctl ads accounts list` shows all") from None
+        raise RequestError(exc.message) from None
 
 
 def _only_one_of(session: Session, email: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,10 @@ from tests.fakes.graph import Server as Graph
 # How fast a machine happens to be says nothing about a property.
 settings.register_profile("ibctl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ibctl")
+
+# A shell lets what it starts in the background ignore Ctrl-C, and so would the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KEY = "0123456789abcdefghijklmnopqrstuv"
 TEMPLATE = "ibctl_template"

@@ -11,7 +11,7 @@ from ibctl.commissions import closing, drifting, seals
 from ibctl.commissions.arguments import IbOption, MonthArgument, suggest_months
 from ibctl.commissions.closing import Report
 from ibctl.commissions.drifting import Drift
-from ibctl.errors import UsageError
+from ibctl.errors import RequestError, UsageError
 from ibctl.output import Column, Format, Listing
 from ibctl.users import service as users
 
@@ -202,33 +202,35 @@ def true_up(
 
     Example: ibctl commissions true-up 2025-10 --reason 'restated spend'
     """
-    booked = _book(month, dry_run=True, reason=reason)[0]
+    booked, written = _book(month, dry_run=True, reason=reason)
     with db.reading() as session:
         unmade = drifting.unmade(session, months.parse(month) if month else None)
     rows = [_drift_row(one.drift) | {"booked": str(one.booked)} for one in booked]
     columns = [Column("month"), Column("email"), Column("difference", "money"), Column("booked")]
     output.show(rows, columns, Listing(Format(form)))
     _say_unmade(unmade)
+    if booked and not dry_run:
+        output.confirm(f"book {_sum_of(booked)}", yes=yes)
+        booked, written = _book(month, dry_run=False, reason=reason, expected=None if yes else booked)
     if not booked:
         output.note("nothing is different: there is nothing to book")
         return
+    first = min(one.booked for one in booked)
+    written.announce(f"booked {_sum_of(booked)}; `ibctl commissions run --month {first}` counts it")
+
+
+def _sum_of(booked: list[drifting.TrueUp]) -> str:
     total = sum((one.drift.difference for one in booked), money.CENT * 0)
-    effect = f"{len(booked):,} IBs, {money.show(total, config.settings().base_currency)}"
-    written = None
-    if not dry_run:
-        output.confirm(f"book {effect}", yes=yes)
-        booked, written = _book(month, dry_run=False, reason=reason)
-    targets = sorted({one.booked for one in booked})
-    into = [str(one) for one in targets]
-    words = f"booked {effect} into {output.some(into)}; `ibctl commissions run --month {into[0]}` counts it"
-    if written is not None:
-        written.announce(words)
-    else:
-        output.note(f"{words}; dry run: nothing was written")
+    targets = [str(each) for each in sorted({one.booked for one in booked})]
+    return f"{len(booked):,} IBs, {money.show(total, config.settings().base_currency)} into {output.some(targets)}"
 
 
-def _book(month: str | None, *, dry_run: bool, reason: str | None) -> tuple[list[drifting.TrueUp], db.Written]:
+def _book(
+    month: str | None, *, dry_run: bool, reason: str | None, expected: list[drifting.TrueUp] | None = None
+) -> tuple[list[drifting.TrueUp], db.Written]:
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         chosen = [months.parse(month)] if month else drifting.final_months(session)[::-1]
         booked = [one for each in chosen for one in drifting.true_up(session, each)]
+        if expected is not None and booked != expected:
+            raise RequestError("something else is different by now; nothing was written: look again")
     return booked, session.written

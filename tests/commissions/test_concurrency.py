@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
-from pathlib import Path
-
-import pytest
+from decimal import Decimal
+from typing import Any
 
 from tests.commissions.conftest import Platform
-from tests.commissions.payout_cases import payee
-from tests.conftest import Result, command
+from tests.commissions.payout_cases import CREATE, earner, payee, payments, statuses
+from tests.conftest import ROOT, Result, command
 
 Run = Callable[..., Result]
-IBS = 12
-MONTH = ("--month", "2025-10")
+Sql = Callable[..., list[tuple[Any, ...]]]
 
 
 def at_once(*commands: list[str]) -> list[tuple[int, str]]:
@@ -28,54 +27,58 @@ def at_once(*commands: list[str]) -> list[tuple[int, str]]:
     return [(code, said) for said, code in ended]
 
 
-@pytest.fixture
-def month(platform: Platform, ibctl: Run) -> Platform:
-    """Twelve IBs of 30.00 each with payees, calculated."""
-    for number in range(IBS):
-        email = f"ib{number}@x.y"
-        platform.lead(platform.user(email), "2025-10-03", "2025-10-04", 100)
-        payee(platform, email)
-    assert ibctl("commissions", "run", *MONTH).exit_code == 0
-    return platform
-
-
-def payments(platform: Platform) -> int:
-    """How many payments there are, each for a commission of its own, of 30.00, that is in a payout or paid."""
-    rows = platform.sql(
-        'SELECT i."commissionId", i.amount, c."paymentStatus", c."totalPayout" FROM ibctl.payout_item i'
-        ' JOIN "IbCommission" c ON c.id = i."commissionId" WHERE i.status <> \'CANCELLED\''
-    )
-    assert len({row[0] for row in rows}) == len(rows)
-    assert all(row[1] == row[3] == 30 and row[2] in ("PROCESSING", "PAID") for row in rows)
-    return len(rows)
-
-
 # Bug class: two operators run close or payout at once, and both claim the same rows.
+def test_two_administrators_at_once_claim_no_row_twice(platform: Platform, sql: Sql) -> None:
+    for number in range(20):
+        earner(platform, f"ib{number}@x.y", 10)
+        payee(platform, f"ib{number}@x.y")
+    ended = at_once(*[[*CREATE, "--yes"]] * 4)
+    assert sorted(code for code, _ in ended) == [0, 3, 3, 3], ended
+    assert len(payments(sql)) == 20
+    assert set(statuses(sql).values()) == {"PROCESSING"}
+
+
 def test_eight_processes_that_run_hold_pay_and_reconcile_lose_and_double_nothing(
-    month: Platform, ibctl: Run, tmp_path: Path
+    platform: Platform, sql: Sql, ibctl: Run
 ) -> None:
-    create = ["commissions", "payouts", "create", *MONTH, "--method", "bank_transfer", "--yes"]
-    assert ibctl(*create, "--only", "ib0@x.y").exit_code == 0
-    ((batch, reference, amount),) = month.sql('SELECT "batchId", reference, amount FROM ibctl.payout_item')
-    evidence = tmp_path / "bank.csv"
-    evidence.write_text(f"reference,amount,currency,date,id\n{reference},{amount},USD,2025-11-10,T1\n")
-    ended = at_once(
-        ["commissions", "run", *MONTH],
-        create,
-        ["commissions", "hold", "ib1@x.y", "2025-10", "--reason", "r"],
-        ["commissions", "payouts", "reconcile", batch, str(evidence)],
-        ["commissions", "run", *MONTH],
-        create,
-        ["commissions", "hold", "ib2@x.y", "2025-10", "--reason", "r"],
-        ["commissions", "payouts", "reconcile", batch, str(evidence)],
+    for number in range(1, 13):
+        user = platform.user(f"ib{number}@x.y")
+        platform.lead(user, "2025-10-03", "2025-10-04", 100 + number)
+        payee(platform, f"ib{number}@x.y")
+    assert ibctl("commissions", "run", "--month", "2025-10").exit_code == 0
+    before = sql('SELECT id, "totalPayout" FROM "IbCommission" ORDER BY id')
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(ROOT / "tests/commissions/concurrency_worker.py"), str(seed), "7"], env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for seed in range(8)
+    ]  # fmt: skip
+    ended = [(*worker.communicate(timeout=120), worker.returncode) for worker in workers]
+    assert ended == [("", "", 0)] * 8
+    assert sql('SELECT id, "totalPayout" FROM "IbCommission" ORDER BY id') == before
+    require_consistent(sql)
+
+
+def require_consistent(sql: Sql) -> None:
+    """Each commission stands where its one living payment does, and what is PAID is proven to the cent."""
+    rows = sql(
+        """
+        SELECT c."paymentStatus", array_agg(i.status) FILTER (WHERE i.status <> 'CANCELLED'), c."totalPayout"::numeric,
+          coalesce(sum(i.amount) FILTER (WHERE i.status <> 'CANCELLED'), 0), coalesce(sum(p.sent), 0)
+        FROM "IbCommission" c LEFT JOIN ibctl.payout_item i ON i."commissionId" = c.id
+        LEFT JOIN (SELECT "itemId", sum(CASE direction WHEN 'debit' THEN amount ELSE -amount END) AS sent
+                   FROM ibctl.payout_payment WHERE finding IS NULL GROUP BY 1) p ON p."itemId" = i.id
+        GROUP BY c.id
+        """
     )
-    assert all(code in (0, 3, 6, 7) for code, _ in ended), ended
-    assert (
-        payments(month) + month.sql('SELECT count(*) FROM "IbCommission" WHERE "paymentStatus" = \'HELD\'')[0][0] == IBS
-    )
-    assert month.sql('SELECT sum("totalPayout") FROM "IbCommission"') == [(30 * IBS,)]
-    assert month.sql("SELECT count(*) FROM ibctl.payout_payment") == [(1,)]
-    assert month.sql('SELECT count(*) FROM "IbCommission" WHERE "paymentStatus" = \'PAID\'') == [(1,)]
+    assert len(rows) == 12
+    for status, living, payout, due, sent in rows:
+        assert due == (payout if living else Decimal(0))
+        assert living == ([status] if status in ("PROCESSING", "PAID") else None)
+        assert sent == (payout if status == "PAID" else Decimal(0))
+    assert {row[0] for row in rows} & {"PAID", "PROCESSING"}, "nothing was paid out: the test would prove nothing"
 
 
 def test_of_two_closings_at_once_one_wins_and_balances_are_carried_once(platform: Platform, ibctl: Run) -> None:

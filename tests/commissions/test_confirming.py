@@ -13,8 +13,9 @@ import pytest
 
 from tests.commissions.conftest import Platform
 from tests.commissions.payout_cases import CREATE, payments, statuses, two
-from tests.conftest import command
+from tests.conftest import Result, command
 
+Run = Callable[..., Result]
 Sql = Callable[..., list[tuple[Any, ...]]]
 
 
@@ -78,3 +79,18 @@ def test_nothing_is_done_when_it_would_be_something_else_by_the_time_of_the_answ
         assert terminal.answer("y") == 3
     assert "it is now: pay out 2025-10 by bank_transfer: 1 IBs, 50.25 USD; nothing was written" in terminal.said
     assert statuses(sql) == {"a@x.y": "HELD", "b@x.y": "PENDING"}
+
+
+def test_a_true_up_books_what_was_shown_or_nothing(platform: Platform, sql: Sql, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    assert ibctl("commissions", "close", "2025-10", "--yes").exit_code == 0
+    late = platform.lead(ib, "2025-10-03", "2025-10-05", 100)
+    with asked("commissions", "true-up", "2025-10") as terminal:
+        sql('UPDATE "Lead" SET "cpaEarned" = 200 WHERE id = %s', late)
+        assert terminal.answer("y") == 3
+    assert "book 1 IBs, 30.00 USD into 2025-11" in terminal.said
+    assert "something else is different by now; nothing was written" in terminal.said
+    with asked("commissions", "true-up", "2025-10") as terminal:
+        assert terminal.answer("y") == 0
+    assert sql("SELECT amount FROM ibctl.adjustment") == [(60,)]

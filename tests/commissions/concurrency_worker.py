@@ -1,4 +1,4 @@
-"""One of several administrators at work at the same moment, each a process: `payout_worker.py SEED ROUNDS`.
+"""One of several administrators at work at the same moment, each a process: `concurrency_worker.py SEED ROUNDS`.
 
 Draws commands at random (the seed decides) and runs them one after the other; prints every exit code that no command
 may end with here, and what it said.

@@ -1,15 +1,12 @@
-"""Payouts that meet, that are killed, and a paid row against every command there is."""
+"""Payouts that are killed, and a paid row against every command there is."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ import psycopg
 import pytest
 
 from tests.commissions.conftest import Platform
-from tests.commissions.payout_cases import CREATE, create, earner, payee, payments, statuses, two
+from tests.commissions.payout_cases import CREATE, create, payee, payments, statuses, two
 from tests.commissions.test_interrupted import wait_until_gone
 from tests.conftest import ROOT, Result, command
 from tests.test_cli import commands, root
@@ -29,66 +26,6 @@ RECONCILE = ("commissions", "payouts", "reconcile", "2025-10-1", "paid.csv")
 
 def bank_file(*rows: str) -> None:
     Path("paid.csv").write_text("\n".join(["reference,amount,currency,date,id", *rows]) + "\n")
-
-
-# ---------------------------------------------------------------------------------------------------- several at once
-
-
-def test_two_administrators_at_once_claim_no_row_twice(
-    platform: Platform, sql: Sql, process: Run, database: str
-) -> None:
-    """Bug class: two operators run a payout at once, and both claim the same rows."""
-    for number in range(20):
-        earner(platform, f"ib{number}@x.y", 10)
-        payee(platform, f"ib{number}@x.y")
-    runs = [
-        subprocess.Popen(command([*CREATE, "--yes"]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(4)
-    ]
-    codes = sorted((run.communicate(timeout=60), run.returncode)[1] for run in runs)
-    assert codes == [0, 3, 3, 3]
-    assert len(payments(sql)) == 20
-    assert set(statuses(sql).values()) == {"PROCESSING"}
-
-
-def test_eight_administrators_at_work_lose_and_double_nothing(platform: Platform, sql: Sql, ibctl: Run) -> None:
-    for number in range(1, 13):
-        user = platform.user(f"ib{number}@x.y")
-        platform.lead(user, "2025-10-03", "2025-10-04", 100 + number)
-        payee(platform, f"ib{number}@x.y")
-    assert ibctl("commissions", "run", "--month", "2025-10").exit_code == 0
-    before = sql('SELECT id, "totalPayout" FROM "IbCommission" ORDER BY id')
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    workers = [
-        subprocess.Popen(
-            [sys.executable, str(ROOT / "tests/commissions/payout_worker.py"), str(seed), "8"], env=environment,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for seed in range(8)
-    ]  # fmt: skip
-    ended = [(*worker.communicate(timeout=120), worker.returncode) for worker in workers]
-    assert ended == [("", "", 0)] * 8
-    assert sql('SELECT id, "totalPayout" FROM "IbCommission" ORDER BY id') == before
-    require_consistent(sql)
-
-
-def require_consistent(sql: Sql) -> None:
-    """Each commission stands where its one living payment does, and what is PAID is proven to the cent."""
-    rows = sql(
-        """
-        SELECT c."paymentStatus", array_agg(i.status) FILTER (WHERE i.status <> 'CANCELLED'), c."totalPayout"::numeric,
-          coalesce(sum(p.sent), 0)
-        FROM "IbCommission" c LEFT JOIN ibctl.payout_item i ON i."commissionId" = c.id
-        LEFT JOIN (SELECT "itemId", sum(CASE direction WHEN 'debit' THEN amount ELSE -amount END) AS sent
-                   FROM ibctl.payout_payment WHERE finding IS NULL GROUP BY 1) p ON p."itemId" = i.id
-        GROUP BY c.id
-        """
-    )
-    assert len(rows) == 12
-    for status, living, payout, sent in rows:
-        assert living == ([status] if status in ("PROCESSING", "PAID") else None)
-        assert sent == (payout if status == "PAID" else Decimal(0))
-    assert {row[0] for row in rows} & {"PAID", "PROCESSING"}, "nothing was paid out: the test would prove nothing"
 
 
 # -------------------------------------------------------------------------------------------------------------- kill -9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,16 +25,20 @@ def copy_text(session: Session, statement: str, blocks: Iterable[str]) -> None:
             stream.write(block)
 
 
-def streamed(session: Session, query: sa.TextClause, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a query while the server makes the next ones; of `values` it takes those that it names.
+@contextmanager
+def streamed(session: Session, query: sa.TextClause, values: Mapping[str, Any]) -> Iterator[Iterator[dict[str, Any]]]:
+    """Give the rows of a query while the server makes the next ones; of `values` it takes those that it names.
 
-    A cursor on the server would make some, and wait until they are read. No other statement can run until the last row
-    is read, or the iterator is closed.
+    A cursor on the server would make some, and wait until they are read. No other statement can run inside; to leave it
+    before the last row cancels the query, and with it the transaction or the savepoint around it.
     """
     named = {name: values[name] for name in query.compile().params}
     compiled = query.bindparams(**named).compile(dialect=session.get_bind().dialect)
-    with _driver(session).cursor(row_factory=dict_row) as cursor:
-        yield from cursor.stream(str(compiled), compiled.params)
+    with (
+        _driver(session).cursor(row_factory=dict_row) as cursor,
+        closing(cursor.stream(str(compiled), compiled.params)) as rows,
+    ):
+        yield rows
 
 
 def _driver(session: Session) -> Any:

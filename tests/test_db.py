@@ -85,6 +85,18 @@ def test_rows_that_come_by_copy_are_recorded(sql: Sql) -> None:
         assert sql(f"SELECT count(*) FROM ibctl.{record} c {same}") == [(3000,)]
 
 
+def test_a_stream_that_is_left_half_way_takes_back_to_the_savepoint_around_it(sql: Sql) -> None:
+    numbers = sa.text("SELECT n FROM generate_series(CAST(:first AS int), 100000) n")
+    with db.reading() as session:
+        savepoint = session.begin_nested()
+        with bulk.streamed(session, numbers, {"first": 3, "other": 1}) as rows:
+            assert next(rows) == {"n": 3}
+        savepoint.rollback()
+        with bulk.streamed(session, numbers, {"first": 99_999}) as rows:
+            assert list(rows) == [{"n": 99_999}, {"n": 100_000}]
+        assert session.execute(sa.text("SELECT 1")).scalar_one() == 1
+
+
 def test_an_upsert_is_recorded_as_what_it_did_to_each_row(sql: Sql) -> None:
     write(NEW_USER)
     written = write(

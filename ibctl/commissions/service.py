@@ -129,8 +129,9 @@ def _require_sound_inputs(session: Session, month: Month, parameters: Mapping[st
 def _require_agreement(session: Session, month: Month, parameters: Mapping[str, Any]) -> None:
     """Calculate what is about to be written a second time, in Python, from the inputs; compare every figure."""
     plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(sql.PLANS)}
-    for row in bulk.streamed(session, sql.UNCHECKED, parameters):
-        _require_same(month, row, plans[row["key"]])
+    with bulk.streamed(session, sql.UNCHECKED, parameters) as found:
+        for row in found:
+            _require_same(month, row, plans[row["key"]])
 
 
 def _require_same(month: Month, row: Mapping[str, Any], terms: Terms) -> None:

@@ -78,14 +78,15 @@ def verify(session: Session, month: Month, counted: Verified) -> Iterator[Findin
     session.execute(sql.PLAN_FOR_SETS)
     plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(_PLANS, parameters)}
     others: dict[str, tuple[str, str]] = {}
-    for row in bulk.streamed(session, _ROWS, parameters):
-        if row["snapshot"] is None:
-            counted.unmade += 1
-            continue
-        counted.rows += 1
-        yield from _faults(month, row, plans[row["key"]])
-        if row["other"]:
-            others[row["userId"]] = row["email"], row["snapshot"]
+    with bulk.streamed(session, _ROWS, parameters) as found:
+        for row in found:
+            if row["snapshot"] is None:
+                counted.unmade += 1
+                continue
+            counted.rows += 1
+            yield from _faults(month, row, plans[row["key"]])
+            if row["other"]:
+                others[row["userId"]] = row["email"], row["snapshot"]
     yield from _moved(session, month, others)
 
 

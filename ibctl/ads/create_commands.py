@@ -50,7 +50,12 @@ def create(
     ] = None,
     daily_budget: Annotated[
         str | None,
-        typer.Option("--daily-budget", "--budget", help="A day's, in the account's currency.", show_default=False),
+        typer.Option(
+            "--daily-budget",
+            "--budget",
+            help="A day's, in the account's currency; --budget for short.",
+            show_default=False,
+        ),
     ] = None,
     lifetime_budget: Annotated[
         str | None, typer.Option(help="For its whole life; wants --end.", show_default=False)
@@ -100,8 +105,11 @@ def boost(
     countries: Annotated[
         str | None, typer.Option(help="Where, like US,CA; default: the business's country.", show_default=False)
     ] = None,
-    special_ad_category: Annotated[
-        str, typer.Option(help="NONE for a post about nothing financial.", show_default="financial products")
+    category: Annotated[
+        str,
+        typer.Option(
+            help="Its special ad category; NONE for a post about nothing financial.", show_default="financial products"
+        ),
     ] = FINANCIAL,
     dsa_beneficiary: Annotated[
         str | None, typer.Option(help="In the EU: who profits from it.", show_default="the ad account's")
@@ -111,11 +119,13 @@ def boost(
     ] = None,
     regulated: Annotated[
         list[str] | None,
-        typer.Option(metavar="CATEGORY", help="Where a country regulates it: TAIWAN_FINSERV, …", show_default=False),
+        typer.Option(
+            metavar="CATEGORY", help="Where a country regulates it: TAIWAN_FINSERV or another.", show_default=False
+        ),
     ] = None,
     identity: Annotated[
         list[str] | None,
-        typer.Option(metavar="ROLE=ID", help="Who is verified, like taiwan_finserv_payer=123.", show_default=False),
+        typer.Option(metavar="ROLE=ID", help="Who was verified for that, and as what.", show_default=False),
     ] = None,
     activate: ActivateOption = False,
     max_wait: arguments.MaxWaitOption = "5m",
@@ -130,9 +140,13 @@ def boost(
     engagement, with ad set, creative and ad, made paused like those of
     `campaigns create`; --activate lets it run. It needs an ad account.
 
+    Where a law wants to know who is behind an ad: --dsa-beneficiary and
+    --dsa-payor in the European Union; elsewhere --regulated TAIWAN_FINSERV,
+    with --identity taiwan_finserv_beneficiary=123 and its payer.
+
     Example: ibctl ads boost --post 7700_123 --account act_123 --budget 10 --days 5
     """
-    category = _category(special_ad_category)
+    special = _category(category)
     disclosed = campaign_orders.disclosed(dsa_beneficiary, dsa_payor, regulated or [], identity or [])
     with db.reading() as session:
         connection = campaign_orders.connection(session, account, for_post=True)
@@ -141,7 +155,7 @@ def boost(
         graph = line.graph(connection.token)
         intent = campaign_orders.from_post(
             connection, _promotable(line, graph, connection, whole), budget=budget, length=days,
-            name=name or f"Boost of {whole}", countries=_countries(graph, connection, countries), category=category,
+            name=name or f"Boost of {whole}", countries=_countries(graph, connection, countries), category=special,
             disclosed=disclosed,
         )  # fmt: skip
         _confirm(intent, connection, activate=activate and not dry_run, yes=yes)
@@ -151,7 +165,7 @@ def boost(
 def _category(text: str) -> str | None:
     name = text.upper()
     if name not in (FINANCIAL, "NONE"):
-        raise UsageError(f"--special-ad-category '{text}': there are {FINANCIAL} and NONE")
+        raise UsageError(f"--category '{text}': there are {FINANCIAL} and NONE")
     return None if name == "NONE" else name
 
 

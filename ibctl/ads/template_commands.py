@@ -50,7 +50,7 @@ ThumbnailOption = Annotated[str | None, typer.Option(help="The address of a pict
 PublicOption = Annotated[bool | None, typer.Option("--public/--private", help="Whether every IB sees it.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PLACE=VALUE", help="Set one thing, like targeting.age_min=18.", show_default=False),
+    typer.Option("--set", metavar="PLACE=VALUE", help="Set one thing, like dailyBudget=75.", show_default=False),
 ]
 AllowOption = Annotated[
     list[str] | None, typer.Option(metavar="RULE", help="Publish although it breaks this rule.", show_default=False)

@@ -123,6 +123,11 @@ def clawback(
     )  # fmt: skip
     written.announce(_clawback_in_words(found, lead))
     _say_uncounted(found.booked, counted=found.counted)
+    if found.trued_up:
+        output.note(
+            f"{found.source} was trued up before, maybe about this lead too: `ibctl commissions drift {found.source}` "
+            "says what is booked twice now, and true-up sets it right"
+        )
 
 
 def _clawback_in_words(found: adjustments.Clawback, lead: str) -> str:

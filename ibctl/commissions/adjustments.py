@@ -119,7 +119,8 @@ def listing(session: Session, *, ib: User | None, month: Month | None, kind: str
 class Clawback:
     """What a clawback booked, and where the lead had earned: `source` is that month, `booked` the one it goes into.
 
-    `counted` says whether the commission of `booked` knows of it already.
+    `counted` says whether the commission of `booked` knows of it already; `trued_up` whether the IB's month was trued
+    up before: what that booked about the lead is in `amount` again, until the next true-up.
     """
 
     ib: str
@@ -128,6 +129,7 @@ class Clawback:
     amount: Decimal
     plan: str
     counted: bool
+    trued_up: bool
 
 
 def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> Clawback:
@@ -156,7 +158,13 @@ def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> 
         terms={"plan": snapshot.terms.name, "version": snapshot.terms.version},
     )  # fmt: skip
     counted = _calculate(session, ib, target)
-    return Clawback(ib.email, source, target, amount, snapshot.terms.label, counted)
+    return Clawback(ib.email, source, target, amount, snapshot.terms.label, counted, _was_trued_up(session, ib, source))
+
+
+def _was_trued_up(session: Session, ib: User, source: Month) -> bool:
+    same = (Adjustment.source_year == source.year, Adjustment.source_month == source.month)
+    found = select(Adjustment).where(Adjustment.kind == "true-up", Adjustment.user_id == ib.id, *same)
+    return session.exec(found).first() is not None
 
 
 def _require_first(session: Session, lead: Lead) -> None:
@@ -188,7 +196,8 @@ def _earned(session: Session, lead: Lead) -> tuple[sa.RowMapping, Snapshot]:
     row = session.execute(_EARNED, {"lead": lead.id}).mappings().first()
     if row is None:
         raise RequestError(
-            f"lead {leads.called(lead)} has earned in no month that ibctl calculated: there is nothing to take back"
+            f"lead {leads.called(lead)} has earned in no month that ibctl calculated: there is nothing to take back. "
+            "What a true-up booked for it goes back by another one, once the lead is corrected"
         )
     return row, snapshots.snapshot(row)
 

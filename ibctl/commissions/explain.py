@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -65,7 +65,7 @@ def explain(session: Session, ib: User, month: Month) -> Explanation:
     commission = find(session, ib, month)
     snapshot = snapshots.current(session, commission.id) or _live(session, ib, month)
     payout, spend = rules.payout(snapshot.terms, snapshot.inputs), rules.spend(snapshot.inputs)
-    names = _names(session, rules.flat(payout))
+    names = names_of(session, [line.id for line in rules.flat(payout) if line.part == "lead" and line.id])
     return Explanation(
         commission=commission,
         email=ib.email,
@@ -104,11 +104,10 @@ def _nothing(month: Month) -> Snapshot:
     return Snapshot(terms, "", inputs, figures, None)
 
 
-def _names(session: Session, lines: Iterable[Line]) -> Mapping[str, str]:
-    """Return what people call the leads that lines are about: a snapshot keeps no personal data."""
-    wanted = [line.id for line in lines if line.part == "lead" and line.id]
+def names_of(session: Session, leads: Sequence[str]) -> Mapping[str, str]:
+    """Return what people call leads, by their ids: a snapshot keeps no personal data."""
     query = sa.text('SELECT id, coalesce(email, phone, "trackingToken", id) FROM "Lead" WHERE id = ANY(:ids)')
-    return {row[0]: row[1] for row in session.execute(query, {"ids": wanted})}
+    return {row[0]: row[1] for row in session.execute(query, {"ids": list(leads)})}
 
 
 def _named(line: Line, names: Mapping[str, str]) -> Line:

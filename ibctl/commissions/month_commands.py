@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+from sqlmodel import Session
 
 from ibctl import config, db, errors, money, months, output
-from ibctl.commissions import closing, drifting, seals
+from ibctl.commissions import closing, drifting, explain, seals
 from ibctl.commissions.arguments import IbOption, MonthArgument, suggest_months
 from ibctl.commissions.closing import Report
 from ibctl.commissions.drifting import Drift
@@ -150,8 +152,9 @@ def drift(
         only = users.find(session, ib).id if ib else None
         found = [one for each in chosen for one in drifting.drift(session, each, ib=only)]
         unmade = drifting.unmade(session, chosen[0] if month else None, ib=only)
+        names = _names(session, found[:SHOWN])
     output.show([_drift_row(one) for one in found], DRIFT_COLUMNS, Listing(Format(form), to_file, columns))
-    _say_why(found)
+    _say_why(found, names)
     _say_unmade(unmade)
     total = sum((one.difference for one in found), money.CENT * 0)
     if found:
@@ -171,9 +174,14 @@ def _drift_row(one: Drift) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _say_why(found: list[Drift]) -> None:
+def _names(session: Session, found: list[Drift]) -> Mapping[str, str]:
+    return explain.names_of(session, [moved.id for one in found for moved in one.moved if moved.what == "lead"])
+
+
+def _say_why(found: list[Drift], names: Mapping[str, str]) -> None:
     for one in found[:SHOWN]:
-        because = output.some([moved.in_words for moved in one.moved], SHOWN) or "its terms were met otherwise"
+        words = [moved.in_words.replace(moved.id, names.get(moved.id, moved.id)) for moved in one.moved]
+        because = output.some(words, SHOWN) or "its terms were met otherwise"
         output.note(f"{one.email}: {because}; by {output.some(one.causes, SHOWN) or 'nothing that was recorded'}")
     if len(found) > SHOWN:
         output.note("--format json names every input of every IB")

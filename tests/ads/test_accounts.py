@@ -419,6 +419,15 @@ def test_check_finds_a_dead_token_with_7(anna: Ads, world: World, ibctl: Run) ->
     assert (run.exit_code, row(anna, '"isConnected"')) == (7, (False,))
 
 
+def test_check_does_not_give_up_a_token_whose_user_has_to_log_in_first(anna: Ads, world: World, ibctl: Run) -> None:
+    connect(ibctl)
+    for token in world.tokens.values():
+        token.dead = 459 if token.kind == "USER" else None
+    run = ibctl("ads", "tokens", "check")
+    assert (run.exit_code, "www.facebook.com" in run.stderr) == (5, True)
+    assert anna.sql('SELECT "isConnected" FROM "FacebookAdAccount"') == [(True,)]
+
+
 def test_tokens_need_the_app(anna: Ads, world: World, ibctl: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     connect(ibctl)
     monkeypatch.delenv("FACEBOOK_APP_ID")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ibctl.integrations.facebook import failures
 from ibctl.integrations.facebook.client import Graph, Inner, Line
 from ibctl.integrations.facebook.failures import GraphError
 
@@ -134,9 +135,13 @@ def inspect(line: Line, token: str) -> TokenFacts:
         raise answer
     data = answer.get("data", {})
     error = data.get("error") or {}
+    why = str(error.get("message", "")).replace(token, "…")
+    failure = failures.kind({**error, "message": why, "error_subcode": error.get("subcode")}) if error else None
+    if isinstance(failure, failures.UserHeldError):
+        raise failure  # it only sleeps
     return TokenFacts(
         valid=data.get("is_valid") is True,
-        why=str(error.get("message", "")).replace(token, "…"),
+        why=why,
         expires_at=_time(data.get("expires_at")),
         data_access_expires_at=_time(data.get("data_access_expires_at")),
         scopes=frozenset(data.get("scopes", ())),

@@ -1,0 +1,35 @@
+"""What is asked of a whole month works over sets: it costs a few runs of the month, whatever it finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.conftest import IBS, peak, psql, report, seconds
+from tests.conftest import command
+
+pytestmark = pytest.mark.benchmark
+
+RUN = ["commissions", "run", "--month", "2025-05"]
+# Every IB that earned in the month, an eighth of them, earns something else.
+RESTATED = """
+UPDATE "Lead" SET "cpaEarned" = "cpaEarned" + 1 WHERE "qualifiedAt" >= '2025-05-01' AND "qualifiedAt" < '2025-06-01'
+"""
+
+
+def test_closing_stating_and_drift_against_running_the_month(platform_url: str, tmp_path: Path) -> None:
+    ran = seconds(command(RUN))
+    closing = seconds(command(["commissions", "close", "2025-05", "--dry-run"]))
+    report(f"how sure a month of {IBS:,} IBs is, no spend day of it final", closing, ran)
+    states, memory = peak(command(["commissions", "statement", "--all", "2025-05", "-o", str(tmp_path)]))
+    report(f"{IBS:,} statements as pages", states, ran)
+    assert len(list(tmp_path.iterdir())) == IBS
+    seconds(command(["commissions", "close", "2025-05", "--yes"]))
+    psql(platform_url, RESTATED)
+    drifting, used = peak(command(["commissions", "drift", "2025-05"]), code=7)
+    report("the drift of a month in which all that was earned was restated", drifting, ran)
+    assert closing < 3 * ran
+    assert states < 6 * ran
+    assert drifting < 4 * ran
+    assert max(memory, used) < 300

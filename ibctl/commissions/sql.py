@@ -17,6 +17,7 @@ _MINE = """(CAST(:ib AS text) IS NULL OR c."userId" = :ib)"""
 # All steps go over whole sets. Where the server has no statistics yet (a month that the same transaction wrote, a table
 # after a bulk load), it would take thousands of rows for a handful and loop: 11 s instead of 0.1 s for 10,000 IBs.
 PLAN_FOR_SETS = sa.text("SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true)")
+PLAN_FREELY = sa.text("SELECT set_config('enable_nestloop', 'on', true)")
 # Rows of a few thousand bytes are left as they are: to compress what goes away again takes a tenth of the time.
 CREATE_DRAFT = sa.text(
     f"CREATE TEMP TABLE commission_draft WITH (toast_tuple_target = 8160) AS {draft_sql.draft(draft_sql.IN_FORCE)}"

@@ -109,7 +109,7 @@ def _as_stored(figures: dict[str, str]) -> dict[str, Decimal]:
 
 def _moved(session: Session, month: Month, others: Mapping[str, tuple[str, str]]) -> Iterator[Finding]:
     found = dict(drifting.changes(session, month, {user: snapshot for user, (_, snapshot) in others.items()}))
+    by = drifting.causes(session, (one for inputs in found.values() for one in inputs))
     for user, (email, _) in others.items():
         for one in found[user]:
-            by = "; ".join(drifting.causes(session, [one]))
-            yield Finding(month, email, one.what, one.label, one.before, one.after, by)
+            yield Finding(month, email, one.what, one.label, one.before, one.after, by[one.id][1])

@@ -223,9 +223,9 @@ def test_drift_of_many_ibs_reads_the_data_of_today_once(
     close(ibctl)
     platform.sql('UPDATE "AdSpendHistory" SET "dailySpend" = 300')
     platform.lead(platform.user("new@x.y"), "2025-10-03", "2025-10-04", 100)
-    with counting("WITH ib AS MATERIALIZED") as drafts:
+    with counting("WITH ib AS MATERIALIZED") as drafts, counting("ibctl.change c") as lookups:
         rows = drifted(ibctl, "2025-10")
     assert [(row["email"], row["difference"], row["inputs"]) for row in rows] == [
         *((f"ib{number}@x.y", 10, 1) for number in range(4)), ("new@x.y", 30, 3),
     ]  # fmt: skip
-    assert len(drafts) == 2
+    assert (len(drafts), len(lookups)) == (2, 1)

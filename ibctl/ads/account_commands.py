@@ -263,7 +263,7 @@ def edit(
     complete_registration and purchase. Facebook shows each action under
     several names; two names of one thing in a list are refused, since they
     would count twice. It holds from the next sync on, for the days that it
-    reads.
+    reads; what is counted otherwise then is kept as a restatement.
 
     Example: ibctl ads accounts edit act_1 --conversions submit_application_total
     """

@@ -44,7 +44,7 @@ def open_month(session: Session, user_id: str, wanted: Month) -> Month:
 _BALANCES = """
   FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
   JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-  WHERE c.year = :year AND c.month = :month AND c."paymentStatus" = 'PENDING'
+  WHERE c.year = :year AND c.month = :month AND n.year = :year AND n.month = :month AND c."paymentStatus" = 'PENDING'
     AND (CAST(:ids AS text[]) IS NULL OR c.id = ANY(:ids)) AND CAST(n.figures->>'carriedOut' AS numeric) <> 0
     AND NOT EXISTS (SELECT FROM ibctl.adjustment a WHERE a.kind = 'carry' AND a."userId" = c."userId"
                     AND a."sourceYear" = :year AND a."sourceMonth" = :month)

@@ -52,7 +52,7 @@ AS_STORED = f"""{_CHOSEN}, made AS MATERIALIZED (
   SELECT c."userId", s.plan AS stored, md5(s.plan::text) AS key
   FROM "IbCommission" c JOIN ibctl.commission_state t ON t.id = c.id
   JOIN ibctl.commission_snapshot s ON s.id = t."snapshotId"
-  WHERE c.year = :year AND c.month = :month
+  WHERE c.year = :year AND c.month = :month AND s.year = :year AND s.month = :month
 ), known AS MATERIALIZED (
   SELECT DISTINCT ON (key) key, stored FROM made UNION ALL SELECT key, stored FROM in_force
 ), term AS MATERIALIZED (

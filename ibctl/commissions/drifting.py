@@ -55,7 +55,10 @@ _DRIFT = sa.text(
         CAST(n.figures->>'balance' AS numeric) - CAST(n.figures->>'adjustments' AS numeric)
           - CAST(n.figures->>'carriedIn' AS numeric) AS earned
       FROM "IbCommission" c
-      LEFT JOIN (ibctl.commission_state s JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId") ON s.id = c.id
+      LEFT JOIN (
+        ibctl.commission_state s JOIN ibctl.commission_snapshot n
+          ON n.id = s."snapshotId" AND n.year = :year AND n.month = :month
+      ) ON s.id = c.id
       WHERE c.year = :year AND c.month = :month
     ), settled AS (
       SELECT "userId", sum(amount) AS booked FROM ibctl.adjustment

@@ -44,7 +44,8 @@ _OF_MONTH = sa.text(
     """
     SELECT n.*, c.id AS commission, u.email FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
     JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-    WHERE c.year = :year AND c.month = :month AND (CAST(:ib AS text) IS NULL OR c."userId" = :ib)
+    WHERE c.year = :year AND c.month = :month AND n.year = :year AND n.month = :month
+      AND (CAST(:ib AS text) IS NULL OR c."userId" = :ib)
     """
 )
 

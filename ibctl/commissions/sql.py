@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from ibctl.commissions import draft_sql, rules
@@ -18,9 +20,35 @@ _MINE = """(CAST(:ib AS text) IS NULL OR c."userId" = :ib)"""
 # after a bulk load), it would take thousands of rows for a handful and loop: 11 s instead of 0.1 s for 10,000 IBs.
 PLAN_FOR_SETS = sa.text("SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true)")
 PLAN_FREELY = sa.text("SELECT set_config('enable_nestloop', 'on', true)")
-# Rows of a few thousand bytes are left as they are: to compress what goes away again takes a tenth of the time.
+# What a snapshot keeps: of the inputs, arrays that are as long as the IB had leads and spend days.
+_ARRAYS = (
+    "leadIds", "leadCaptured", "leadQualified", "leadCpas", "dayIds", "dayAccounts", "dayDates", "dayAmounts",
+    "dayRates", "dayRateIds",
+)  # fmt: skip
+_KEPT = ("plan", "inputs", *_ARRAYS, "figures", "payableFrom", "digest")
+
+
+def _columns(names: Sequence[str], source: str = "d.") -> str:
+    return ", ".join(f'{source}"{name}"' for name in names)
+
+
+# `fresh` rows are those that a run would write: new ones, those with other figures, or with another snapshot. Of the
+# others nobody needs the inputs. Rows of a few thousand bytes are left as they are: to compress what goes away again
+# takes a tenth of the time.
 CREATE_DRAFT = sa.text(
-    f"CREATE TEMP TABLE commission_draft WITH (toast_tuple_target = 8160) AS {draft_sql.draft(draft_sql.IN_FORCE)}"
+    f"""
+    CREATE TEMP TABLE commission_draft WITH (toast_tuple_target = 8160) AS
+    SELECT d."userId", d.key, d.unplanned, d.bad_leads, d.bad_days, d.unrated, d.foreign_, d.fresh,
+      {_columns([*rules.FIGURES, *rules.BALANCE])}, {_columns([name for name in _KEPT if name not in _ARRAYS])},
+      {", ".join(f'CASE WHEN d.fresh THEN d."{name}" END AS "{name}"' for name in _ARRAYS)}
+    FROM (
+      SELECT d.*, c.id IS NULL OR {_OPEN} AND (n.digest IS DISTINCT FROM d.digest OR {DIFFERS}) AS fresh
+      FROM ({draft_sql.draft(draft_sql.IN_FORCE)}) d
+      LEFT JOIN "IbCommission" c ON c."userId" = d."userId" AND c.year = :year AND c.month = :month
+      LEFT JOIN ibctl.commission_state s ON s.id = c.id
+      LEFT JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId" AND n.year = :year AND n.month = :month
+    ) d
+    """
 )
 # Not left to the end of the transaction, which may hold another run.
 DROP_DRAFT = sa.text("DROP TABLE commission_draft")
@@ -75,19 +103,13 @@ UNPLANNED = sa.text(
 )
 
 PLANS = sa.text("SELECT DISTINCT ON (key) key, plan FROM commission_draft ORDER BY key")
-# What a run would write: rows that are new, that have other figures, or another snapshot. Without what a calculation
-# does not need, and with JSON only where there is any: reading takes most of the time.
-_FIGURES = ", ".join(f'd."{name}"' for name in (*rules.FIGURES, *rules.BALANCE))
+# Without what a calculation does not need, and with JSON only where there is any: reading takes most of the time.
 UNCHECKED = sa.text(
     f"""
-    SELECT u.email, d.key, {_FIGURES}, nullif(d.inputs->'adjustments', '[]') AS booked,
-      d."leadIds", d."leadCaptured", d."leadQualified", d."leadCpas", d."dayAmounts",
-      CASE WHEN 1 <> ANY(d."dayRates") THEN d."dayRates" END AS "dayRates"
-    FROM commission_draft d JOIN "User" u ON u.id = d."userId"
-    LEFT JOIN "IbCommission" c ON c."userId" = d."userId" AND c.year = :year AND c.month = :month
-    LEFT JOIN ibctl.commission_state s ON s.id = c.id
-    LEFT JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-    WHERE c.id IS NULL OR {_OPEN} AND (n.digest IS DISTINCT FROM d.digest OR {DIFFERS})
+    SELECT u.email, d.key, {_columns([*rules.FIGURES, *rules.BALANCE])},
+      nullif(d.inputs->'adjustments', '[]') AS booked, d."leadIds", d."leadCaptured", d."leadQualified", d."leadCpas",
+      d."dayAmounts", CASE WHEN 1 <> ANY(d."dayRates") THEN d."dayRates" END AS "dayRates"
+    FROM commission_draft d JOIN "User" u ON u.id = d."userId" WHERE d.fresh
     """
 )
 
@@ -123,7 +145,7 @@ UPDATE = sa.text(
       "commissionRate" = d."commissionRate", "commissionAmount" = d."commissionAmount",
       "bonusAmount" = d."bonusAmount", "totalPayout" = d."totalPayout", "updatedAt" = :now
     FROM commission_draft d
-    WHERE c."userId" = d."userId" AND c.year = :year AND c.month = :month AND {_OPEN} AND {DIFFERS}
+    WHERE d.fresh AND c."userId" = d."userId" AND c.year = :year AND c.month = :month AND {_OPEN} AND {DIFFERS}
     """
 )
 # A PENDING row of an IB that has nothing in the month any more: it would not be made today.
@@ -137,25 +159,17 @@ REMOVE_PENDING = sa.text(
     """
 )
 
-_UNSNAPPED = f"""
-  FROM commission_draft d
-  JOIN "IbCommission" c ON c."userId" = d."userId" AND c.year = :year AND c.month = :month AND {_OPEN}
-  LEFT JOIN ibctl.commission_state s ON s.id = c.id
-  LEFT JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-  WHERE n.digest IS DISTINCT FROM d.digest
-"""
-_KEPT_NAMES = (
-    "plan", "inputs", "leadIds", "leadCaptured", "leadQualified", "leadCpas", "dayIds", "dayAccounts", "dayDates",
-    "dayAmounts", "dayRates", "dayRateIds", "figures", "payableFrom", "digest",
-)  # fmt: skip
 SNAPSHOT = sa.text(
     f"""
     WITH kept AS (
       INSERT INTO ibctl.commission_snapshot (id, "commissionId", "userId", year, month, "createdAt", "changeSetId",
-        {", ".join(f'"{name}"' for name in _KEPT_NAMES)})
-      SELECT gen_random_uuid(), c.id, d."userId", :year, :month, :now, :change_set,
-        {", ".join(f'd."{name}"' for name in _KEPT_NAMES)}
-      {_UNSNAPPED}
+        {_columns(_KEPT, "")})
+      SELECT gen_random_uuid(), c.id, d."userId", :year, :month, :now, :change_set, {_columns(_KEPT)}
+      FROM commission_draft d
+      JOIN "IbCommission" c ON c."userId" = d."userId" AND c.year = :year AND c.month = :month AND {_OPEN}
+      LEFT JOIN ibctl.commission_state s ON s.id = c.id
+      LEFT JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId" AND n.year = :year AND n.month = :month
+      WHERE d.fresh AND n.digest IS DISTINCT FROM d.digest
       RETURNING id, "commissionId"
     )
     INSERT INTO ibctl.commission_state (id, "snapshotId") SELECT "commissionId", id FROM kept
@@ -179,13 +193,13 @@ SUMMARY = sa.text(
 # The last month before this one that has balances to carry on and is not closed: they are not in this month yet.
 WAITING = sa.text(
     f"""
-    SELECT to_char(make_date(c.year, c.month, 1), 'YYYY-MM') AS month, count(*) AS rows,
+    SELECT to_char(make_date(n.year, n.month, 1), 'YYYY-MM') AS month, count(*) AS rows,
       sum(CAST(n.figures->>'carriedOut' AS numeric)) AS sum
-    FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
-    JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-    WHERE (c.year, c.month) < (:year, :month) AND {_OPEN} AND CAST(n.figures->>'carriedOut' AS numeric) <> 0
+    FROM ibctl.commission_snapshot n JOIN ibctl.commission_state s ON s."snapshotId" = n.id
+    JOIN "IbCommission" c ON c.id = s.id
+    WHERE (n.year, n.month) < (:year, :month) AND {_OPEN} AND CAST(n.figures->>'carriedOut' AS numeric) <> 0
       -- Months are closed in their order.
-      AND c.year * 12 + c.month > coalesce((SELECT max(k.year * 12 + k.month) FROM ibctl.closed_month k), 0)
-    GROUP BY 1 ORDER BY 1 DESC LIMIT 1
+      AND n.year * 12 + n.month > coalesce((SELECT max(k.year * 12 + k.month) FROM ibctl.closed_month k), 0)
+    GROUP BY n.year, n.month ORDER BY n.year DESC, n.month DESC LIMIT 1
     """
 )

@@ -52,7 +52,10 @@ _ROWS = sa.text(
       n.digest <> encode(sha256(convert_to(concat_ws('|', {_KEPT}), 'UTF8')), 'hex') AS forged,
       n.digest IS DISTINCT FROM d.digest AS other, {", ".join(f'c."{name}"::numeric' for name in rules.FIGURES)}
     FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
-    LEFT JOIN (ibctl.commission_state s JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId") ON s.id = c.id
+    LEFT JOIN (
+      ibctl.commission_state s JOIN ibctl.commission_snapshot n
+        ON n.id = s."snapshotId" AND n.year = :year AND n.month = :month
+    ) ON s.id = c.id
     LEFT JOIN draft d ON d."userId" = c."userId"
     WHERE c.year = :year AND c.month = :month ORDER BY u.email
     """
@@ -61,7 +64,7 @@ _PLANS = sa.text(
     """
     SELECT DISTINCT ON (1) md5(n.plan::text) AS key, n.plan FROM "IbCommission" c
     JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-    WHERE c.year = :year AND c.month = :month
+    WHERE c.year = :year AND c.month = :month AND n.year = :year AND n.month = :month
     """
 )
 _MONTHS = sa.text('SELECT DISTINCT year, month FROM "IbCommission" ORDER BY 1, 2')

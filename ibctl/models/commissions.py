@@ -21,13 +21,15 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, Numeric, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, Numeric, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlmodel import Field, SQLModel
 
 from ibctl import clock, ids
 
 SCHEMA = "ibctl"
+# Of a snapshot: whether closing its month carries a balance on.
+CARRIED = text("CAST(figures->>'carriedOut' AS numeric) <> 0")
 
 
 def _created() -> Any:
@@ -220,7 +222,13 @@ class CommissionSnapshot(SQLModel, table=True):
     """What a commission was calculated from: the plan, every lead and spend day that counted. Never changed."""
 
     __tablename__ = "commission_snapshot"
-    __table_args__ = (Index("commission_snapshot_commission_idx", "commissionId"), {"schema": SCHEMA})
+    __table_args__ = (
+        Index("commission_snapshot_commission_idx", "commissionId"),
+        # A run looks at its own month, and at the balances that wait to be carried on, however long the history is.
+        Index("commission_snapshot_month_idx", "year", "month"),
+        Index("commission_snapshot_carried_idx", "year", "month", postgresql_where=CARRIED),
+        {"schema": SCHEMA},
+    )
 
     id: str = Field(default_factory=ids.cuid, sa_column=Column("id", Text, primary_key=True))
     commission_id: str = Field(sa_column=Column("commissionId", Text, nullable=False))

@@ -11,6 +11,8 @@ down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = ("ibctl",)
 depends_on: str | Sequence[str] | None = None
 
+CARRIED = sa.text("CAST(figures->>'carriedOut' AS numeric) <> 0")
+
 
 def _created() -> sa.Column[object]:
     return sa.Column("createdAt", TIMESTAMP(precision=3), nullable=False)
@@ -228,6 +230,8 @@ def upgrade() -> None:
         sa.Column("payableFrom", sa.Date, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
         sa.Index("commission_snapshot_commission_idx", "commissionId"),
+        sa.Index("commission_snapshot_month_idx", "year", "month"),
+        sa.Index("commission_snapshot_carried_idx", "year", "month", postgresql_where=CARRIED),
         schema="ibctl",
     )
     op.create_table(

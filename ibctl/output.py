@@ -81,7 +81,7 @@ class Listing:
 
 
 # What a column of text is folded to in a table, and no further.
-NARROWEST = 14
+NARROWEST = 12
 _color = True
 
 

@@ -59,8 +59,12 @@ def opened(payee: Payee) -> Destination:
 
 
 def _new(user_id: str, wanted: Destination) -> Payee:
-    name, account = crypto.seal(wanted.name), crypto.seal(wanted.account)
-    return Payee(id=user_id, method=wanted.method, currency=wanted.currency, name=name, account=account)
+    # One moment for both: a payee that changed after it was made is worth a second look.
+    name, account, now = crypto.seal(wanted.name), crypto.seal(wanted.account), clock.now()
+    return Payee(
+        id=user_id, method=wanted.method, currency=wanted.currency, name=name, account=account, created_at=now,
+        changed_at=now,
+    )  # fmt: skip
 
 
 def _change(payee: Payee, wanted: Destination) -> None:

@@ -226,6 +226,18 @@ def test_a_file_is_imported_and_its_bad_rows_come_back_readable_by_one(
     assert sql("SELECT count(*) FROM ibctl.payee") == [(3,)]
 
 
+def test_a_new_payee_is_none_that_changed(sql: Sql, ibctl: Run, tmp_path: Path) -> None:
+    count = 300  # as many as take more than the thousandth of a second that a time is kept to
+    sql(
+        'INSERT INTO "User" (id, email, password, role, "updatedAt")'
+        " SELECT 'u' || n, n || '@x.y', 'x', 'IB', now() FROM generate_series(1, %s) n", count,
+    )  # fmt: skip
+    rows = [f"u{number},Rosa Vidal,{IBAN}" for number in range(1, count + 1)]
+    (tmp_path / "payees.csv").write_text("\n".join(["ib,name,account", *rows]) + "\n")
+    assert ibctl(*IMPORT, "payees.csv").exit_code == 0
+    assert sql('SELECT count(*) FROM ibctl.payee WHERE "changedAt" = "createdAt"') == [(count,)]
+
+
 def test_the_same_file_again_writes_nothing(platform: Platform, sql: Sql, ibctl: Run, tmp_path: Path) -> None:
     platform.user("a@x.y")
     file = tmp_path / "payees.csv"

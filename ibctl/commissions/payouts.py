@@ -23,6 +23,7 @@ from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.payout_rules import Choice, Rate, Skipped
 from ibctl.crypto import Sealed
 from ibctl.errors import NotFoundError, RequestError
+from ibctl.models.ledger import change
 from ibctl.models.payouts import Payee, PayoutBatch, PayoutItem
 from ibctl.models.platform import Role, User
 from ibctl.months import Month
@@ -123,14 +124,20 @@ def create(session: Session, month: Month, wanted: Selection) -> Created:
 
 
 def moved(session: Session, items: Sequence[PayoutItem]) -> list[str]:
-    """Return the emails of those among the payees whose destination became another one in the last days (`FRESH`)."""
+    """Return the emails of those among the payees whose destination became another one in the last days (`FRESH`).
+
+    A new payee in the place of one that was removed is another one, too.
+    """
+    removed = sa.exists().where(
+        change.c.tableName == "payee", change.c.rowId == col(Payee.id), change.c.after.is_(None)
+    )  # fmt: skip
     statement = (
         select(User.email)
         .join(Payee, col(Payee.id) == col(User.id))
         .where(
             col(Payee.id).in_([item.user_id for item in items]),
             col(Payee.changed_at) > clock.now() - FRESH,
-            col(Payee.changed_at) > col(Payee.created_at),
+            sa.or_(col(Payee.changed_at) > col(Payee.created_at), removed),
         )
     )
     return list(session.exec(statement.order_by(User.email)))

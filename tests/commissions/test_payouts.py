@@ -113,6 +113,13 @@ def test_a_payee_that_became_another_one_lately_is_named(platform: Platform, ibc
     assert "1 of them changed their payee" in ibctl(*APPROVE, "2025-10-1", "--yes").stderr
 
 
+def test_a_payee_that_was_removed_and_made_anew_elsewhere_is_named(platform: Platform, ibctl: Run) -> None:
+    two(platform)
+    ibctl("commissions", "payees", "remove", "b@x.y", "--yes")
+    ibctl("commissions", "payees", "set", "b@x.y", input=f"Mallory\n{IBANS[2]}\n")
+    assert "Warning: 1 of them changed their payee in the last 14 days: b@x.y" in create(ibctl).stderr
+
+
 def test_a_second_batch_takes_the_rest_under_references_of_its_own(platform: Platform, sql: Sql, ibctl: Run) -> None:
     two(platform)
     create(ibctl, "--only", "a@x.y")

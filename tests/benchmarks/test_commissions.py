@@ -61,6 +61,7 @@ def test_verifying_months_against_calculating_them(platform_url: str) -> None:
     assert verified < 3 * max(ours)
 
 
+# Four more years of leads and spend days, and 48 more months of commissions with all that they were made of.
 HISTORY = """
 INSERT INTO "Lead" (id, "userId", "trackingToken", "leadCapturedAt", "qualifiedAt", "cpaEarned", "updatedAt")
   SELECT 'h' || y || id, "userId", 'h' || y || "trackingToken", "leadCapturedAt" - y * interval '1 year',
@@ -68,13 +69,23 @@ INSERT INTO "Lead" (id, "userId", "trackingToken", "leadCapturedAt", "qualifiedA
 INSERT INTO "AdSpendHistory" (id, "userId", "adAccountId", date, "dailySpend", "updatedAt")
   SELECT 'h' || y || id, "userId", "adAccountId", date - y * 365, "dailySpend", now()
   FROM "AdSpendHistory", generate_series(1, 4) y;
+INSERT INTO "IbCommission" (id, "userId", month, year, "totalAdSpend", "totalLeads", "qualifiedLeads",
+    "totalCpaEarned", "commissionRate", "commissionAmount", "bonusAmount", "totalPayout", "paymentStatus", "updatedAt")
+  SELECT 'h' || y || id, "userId", month, year - y, "totalAdSpend", "totalLeads", "qualifiedLeads", "totalCpaEarned",
+    "commissionRate", "commissionAmount", "bonusAmount", "totalPayout", 'PAID', now()
+  FROM "IbCommission" c, generate_series(1, 16) y WHERE c.id IN (SELECT id FROM ibctl.commission_state);
+INSERT INTO ibctl.commission_snapshot
+  SELECT r.* FROM ibctl.commission_snapshot n CROSS JOIN generate_series(1, 16) y
+  CROSS JOIN LATERAL jsonb_populate_record(n, jsonb_build_object(
+    'id', 'h' || y || n.id, 'commissionId', 'h' || y || n."commissionId", 'year', year - y)) r;
+INSERT INTO ibctl.commission_state SELECT "commissionId", id FROM ibctl.commission_snapshot WHERE id LIKE 'h%';
 """
 
 
-def test_a_month_stays_as_cheap_as_history_grows_from_one_year_to_five(platform_url: str) -> None:
+def test_a_month_stays_as_cheap_as_history_grows(platform_url: str) -> None:
     before = min(seconds(run(month)) for month in (5, 6, 10))
     psql(platform_url, HISTORY)
     psql(platform_url, "VACUUM ANALYZE")
     after = min(seconds(run(month)) for month in (5, 6, 10))
-    report("a month after five years, against one after a year", after, before)
+    report("a month run again, after five years of leads and spend and 48 paid months, against a year", after, before)
     assert after < 1.5 * before

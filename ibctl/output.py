@@ -80,6 +80,8 @@ class Listing:
     columns: str | None = None
 
 
+# Bytes: a call of the system for each few lines would cost a large export a tenth of its time.
+WRITTEN_AT_ONCE = 256 * 1024
 # What a column of text is folded to in a table, and no further.
 NARROWEST = 12
 _color = True
@@ -393,7 +395,7 @@ def atomic_file(path: Path, *, private: bool = False, lasting: bool = True) -> I
     except OSError as exc:
         raise RequestError(f"cannot write {path}: {exc.strerror}") from None
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+        with os.fdopen(handle, "w", WRITTEN_AT_ONCE, encoding="utf-8", newline="") as stream:
             yield stream
             stream.flush()
             if lasting:

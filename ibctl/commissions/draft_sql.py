@@ -138,31 +138,32 @@ WITH ib AS MATERIALIZED (
     array_agg(id) AS "leadIds", array_agg(captured) AS "leadCaptured", array_agg(qualified) AS "leadQualified",
     array_agg(cpa) AS "leadCpas"
   FROM counted GROUP BY n
-), account AS MATERIALIZED (
-  SELECT id, coalesce("adAccountId", id) AS name, upper(currency) AS currency,
-    nullif(upper(currency), :base) AS foreign_currency
-  FROM "FacebookAdAccount"
 ), spend AS MATERIALIZED (
-  SELECT n, coalesce(sum(amount * rate), 0) AS total, count(*) FILTER (WHERE amount IS NULL) AS bad,
-    count(*) FILTER (WHERE rate IS NULL) AS unrated, array_agg(DISTINCT account COLLATE "C") AS account_ids,
-    array_agg(id) AS "dayIds", array_agg(account) AS "dayAccounts", array_agg(date) AS "dayDates",
-    array_agg(amount) AS "dayAmounts", array_agg(rate) AS "dayRates", array_agg(rate_id) AS "dayRateIds"
-  FROM (
-    SELECT ib.n, s.id, s.date, a.id AS account, {_AMOUNT.format('s."dailySpend"')} AS amount, r.id AS rate_id,
-      CASE WHEN a.foreign_currency IS NULL THEN 1 ELSE r.rate END AS rate
-    FROM "AdSpendHistory" s
-    JOIN ib ON ib.id = s."userId"
-    JOIN account a ON a.id = s."adAccountId"
-    LEFT JOIN ibctl.exchange_rate r
-      ON r.date = s.date AND r.currency = a.foreign_currency AND r."baseCurrency" = :base
-    WHERE s.date >= :first_day AND s.date < :next_day AND s."dailySpend" <> 0
-    -- There is one row for an account and day. In this order DISTINCT needs no sort of its own.
-    ORDER BY ib.n, a.id COLLATE "C", s.date
-  ) day GROUP BY n
+  -- Several processes read, convert and sort the days, which they could not beside a step: so the IBs come last.
+  SELECT ib.n, day.* FROM (
+    SELECT "userId" COLLATE "C" AS owner, coalesce(sum(amount * rate), 0) AS total,
+      count(*) FILTER (WHERE amount IS NULL) AS bad, count(*) FILTER (WHERE rate IS NULL) AS unrated,
+      array_agg(DISTINCT account COLLATE "C") AS account_ids,
+      array_agg(id) AS "dayIds", array_agg(account) AS "dayAccounts", array_agg(date) AS "dayDates",
+      array_agg(amount) AS "dayAmounts", array_agg(rate) AS "dayRates", array_agg(rate_id) AS "dayRateIds"
+    FROM (
+      SELECT s."userId", s.id, s.date, a.id AS account, {_AMOUNT.format('s."dailySpend"')} AS amount, r.id AS rate_id,
+        CASE WHEN nullif(upper(a.currency), :base) IS NULL THEN 1 ELSE r.rate END AS rate
+      FROM "AdSpendHistory" s
+      JOIN "FacebookAdAccount" a ON a.id = s."adAccountId"
+      LEFT JOIN ibctl.exchange_rate r
+        ON r.date = s.date AND r.currency = nullif(upper(a.currency), :base) AND r."baseCurrency" = :base
+      WHERE s.date >= :first_day AND s.date < :next_day AND s."dailySpend" <> 0
+        AND (CAST(:ib AS text) IS NULL OR s."userId" = :ib)
+      -- There is one row for an account and day. In this order DISTINCT needs no sort of its own.
+      ORDER BY s."userId" COLLATE "C", a.id COLLATE "C", s.date
+    ) sorted GROUP BY 1
+  ) day JOIN ib ON ib.id = day.owner
 ), accounts AS MATERIALIZED (
-  SELECT n, jsonb_agg(jsonb_build_object('id', a.id, 'account', a.name, 'currency', a.currency) ORDER BY number) AS list
-  FROM spend CROSS JOIN LATERAL unnest(account_ids) WITH ORDINALITY AS u (id, number) JOIN account a ON a.id = u.id
-  GROUP BY 1
+  SELECT n, jsonb_agg(jsonb_build_object('id', a.id, 'account', coalesce(a."adAccountId", a.id),
+      'currency', upper(a.currency)) ORDER BY number) AS list
+  FROM spend CROSS JOIN LATERAL unnest(account_ids) WITH ORDINALITY AS u (id, number)
+  JOIN "FacebookAdAccount" a ON a.id = u.id GROUP BY 1
 ), booked AS MATERIALIZED (
   SELECT n, coalesce(sum(amount) FILTER (WHERE kind <> 'carry'), 0) AS adjusted,
     coalesce(sum(amount) FILTER (WHERE kind = 'carry'), 0) AS carried,

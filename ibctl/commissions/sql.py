@@ -18,7 +18,11 @@ _MINE = """(CAST(:ib AS text) IS NULL OR c."userId" = :ib)"""
 
 # All steps go over whole sets. Where the server has no statistics yet (a month that the same transaction wrote, a table
 # after a bulk load), it would take thousands of rows for a handful and loop: 11 s instead of 0.1 s for 10,000 IBs.
-PLAN_FOR_SETS = sa.text("SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true)")
+# Several processes are worth their start, for hundreds of thousands of rows that are to be converted and sorted.
+PLAN_FOR_SETS = sa.text(
+    "SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true), "
+    "set_config('parallel_setup_cost', '100', true), set_config('parallel_tuple_cost', '0.01', true)"
+)
 PLAN_FREELY = sa.text("SELECT set_config('enable_nestloop', 'on', true)")
 # What a snapshot keeps: of the inputs, arrays that are as long as the IB had leads and spend days.
 _ARRAYS = (

@@ -35,5 +35,5 @@ def test_an_export_against_copying_out(platform_url: str, tmp_path: Path) -> Non
         peer_url = platform_url.replace("postgresql:", "postgresql+psycopg:")
         peer = seconds([str(SQL2CSV), "--db", peer_url, "--query", 'SELECT * FROM "Lead"'])
         report("csvkit's sql2csv", peer, min(limits))
-    # Python, cell by cell, stood at 12.
-    assert min(ours) - idle < (1.5 if FULL_SIZE else 2.5) * min(limits)
+    # Python, cell by cell, stood at 12. A million leads stand at 1.6; 1.2 without ISO times and exact decimals.
+    assert min(ours) - idle < (1.9 if FULL_SIZE else 2.5) * min(limits)

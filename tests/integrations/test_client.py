@@ -315,6 +315,30 @@ def test_what_passes_in_a_batch_is_sent_again_alone(fault: Fault, server: Server
     assert [len(call.params["batch"]) for call in server.calls] == [2, 1]
 
 
+@pytest.mark.parametrize("what", [Broken("refused"), Broken("dropped"), Broken("truncated"), Fault(2, None, "later")])
+def test_a_batch_that_goes_wrong_as_a_whole_is_sent_again(what: Broken | Fault, server: Server, graph: Graph) -> None:
+    server.fail("^$", what, times=2)
+    (me,) = graph.batch([Inner("GET", "me", {})], again=True)
+    assert (me["id"], len(server.calls)) == ("1", 3)
+
+
+def test_a_batch_of_writes_that_is_cut_off_may_have_been_carried_out(server: Server, graph: Graph) -> None:
+    server.fail("^$", Broken("dropped"))
+    with pytest.raises(failures.OutcomeUnknownError):
+        graph.batch([Inner("POST", "act_900/insights", {"level": "account"})])
+    assert len(server.calls) == 1
+
+
+def test_a_batch_that_never_left_says_that_nobody_is_there(
+    monkeypatch: pytest.MonkeyPatch, pauses: list[float]
+) -> None:
+    monkeypatch.setenv("IBCTL_GRAPH_URL", "http://127.0.0.1:1")
+    config.use_env_file(None)
+    with Line() as line, pytest.raises(failures.UnavailableError, match=r"cannot connect to 127.0.0.1:1"):
+        line.graph(TOKEN).batch([Inner("GET", "me", {})], again=True)
+    assert len(pauses) == 5
+
+
 def test_a_limit_in_a_batch_that_lasts_too_long_is_what_came_of_the_call(server: Server, pauses: list[float]) -> None:
     server.fail("^me$", Fault(613, 1487632, "budget changed too often"), times=9)
     with Line(max_wait=300) as line:

@@ -210,7 +210,7 @@ class Graph:
             results[number] = None
             keep = _keeper(results, number, self._read)
             batch.add(call.method, tuple(call.path.split("/")), params=dict(call.params), success=keep, failure=keep)
-        self._patiently(batch.execute, again=again)
+        self._patiently(lambda: self._reaching(batch.execute), again=again)
 
     def _read(self, response: Any) -> Any:
         """Return the answer of a batch's inner call, or the failure that it is."""
@@ -277,16 +277,22 @@ class Graph:
     # --------------------------------------------------------------------------------------------------------- one call
 
     def _call(self, method: str, path: str, params: Params | None, files: Mapping[str, Any] | None) -> Any:
-        import requests
         from facebook_business.exceptions import FacebookError
 
+        place, given = tuple(path.split("/")), dict(params or {})
         try:
-            return self._api.call(method, tuple(path.split("/")), params=dict(params or {}), files=files).json()
-        except requests.RequestException as exc:
-            raise self._unreachable(exc) from None
+            return self._reaching(lambda: self._api.call(method, place, params=given, files=files)).json()
         except FacebookError:
             # Its text holds the parameters. An error object never gets so far: this is an answer `success: false`.
             raise RefusedError(f"Facebook answered that it did not do it: {method} {path}") from None
+
+    def _reaching(self, send: Callable[[], Any]) -> Any:
+        import requests
+
+        try:
+            return send()
+        except requests.RequestException as exc:
+            raise self._unreachable(exc) from None
 
     def _guard(self, response: Any, *_: Any, **__: Any) -> Any:
         """Look at an answer before the SDK does, which takes some failures for success and stumbles over others."""

@@ -129,6 +129,8 @@ class Server:
             raise Fault(2635, None, f"(#2635) You are calling a deprecated version of the Ads API ({version}).")
         token = self._token(call)
         if call.method == "POST" and not path:
+            if not straight:
+                self._go_wrong(call.method, path)
             return [self._inner(one, token) for one in self._batch(call.params)]
         return self._one(call.method, path, call.params, files, token, straight=straight)
 
@@ -136,16 +138,21 @@ class Server:
         self, method: str, path: str, params: Mapping[str, Any], files: Files, token: Token | None, *,
         straight: bool = False,
     ) -> Any:  # fmt: skip
-        what = None if straight else self.scripted(method, path)
-        if isinstance(what, Fault):
-            raise what
-        if isinstance(what, Broken):
-            raise _Broken(what)
+        if not straight:
+            self._go_wrong(method, path)
         if token is None and not path.startswith("oauth/"):
             raise Fault(2500, None, "An active access token must be used to query information about the current user.")
         found, caught = routing.find(method, path)
         with self._lock:
             return found(Request(method, path, params, files, token, self.world, caught))
+
+    def _go_wrong(self, method: str, path: str) -> None:
+        """Do what is scripted for a call; the path of a batch itself is empty."""
+        what = self.scripted(method, path)
+        if isinstance(what, Fault):
+            raise what
+        if isinstance(what, Broken):
+            raise _Broken(what)
 
     def _batch(self, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         calls = params.get("batch")

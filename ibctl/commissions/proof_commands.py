@@ -203,6 +203,6 @@ def verify(
         printed = output.show(findings, FINDING_COLUMNS, Listing(Format(form), to_file, columns))
     if counted.unmade:
         output.note(f"{counted.unmade:,} commissions were not made by ibctl: there is nothing to verify them by")
-    output.note(f"{counted.rows:,} commissions of {len(chosen):,} months verified: {printed:,} findings")
+    output.note(f"commissions verified: {counted.rows:,}; months: {len(chosen):,}; findings: {printed:,}")
     if printed:
         raise typer.Exit(errors.FINDINGS)

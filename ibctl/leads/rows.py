@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from itertools import repeat
+from itertools import islice, repeat
 
 from ibctl import rendering
 from ibctl.errors import RequestError
@@ -272,27 +272,41 @@ def copy_lines(batch: Batch, ids: Iterable[str]) -> str:
     """Return a batch as lines of COPY's text format, where nothing stands for NULL: number, id, code, field, message,
     then the values. A refused row has neither id nor values; a good one takes the next of `ids`.
     """
+    numbers: Sequence[int] = batch.numbers
+    columns = batch.values
     if batch.refused:
         places = [place for place in range(len(batch.numbers)) if place not in batch.refused]
-        numbers: Iterable[int] = [batch.numbers[place] for place in places]
+        numbers = [batch.numbers[place] for place in places]
         columns = [[values[place] for place in places] for values in batch.values]
-    else:
-        numbers, columns = batch.numbers, batch.values
+    lines = _good_lines(numbers, list(islice(ids, len(numbers))), [_without_none(values) for values in columns])
+    return lines + "".join(
+        _refused_line(batch.numbers[place], why, len(columns)) for place, why in batch.refused.items()
+    )
+
+
+def _good_lines(numbers: Sequence[int], ids: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
+    text = _joined(numbers, ids, columns)
+    # Only what COPY takes for its own marks has to be escaped, and one look at all of it tells whether there is any.
+    if (
+        "\\" in text
+        or "\r" in text
+        or text.count("\n") != len(ids)
+        or text.count("\t") != len(ids) * (len(columns) + 4)
+    ):
+        return _joined(numbers, ids, [[value.translate(_ESCAPES) for value in values] for values in columns])
+    return text
+
+
+def _joined(numbers: Sequence[int], ids: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
     no_refusal = [repeat("")] * 3
-    lines = ["\t".join(row) for row in zip(map(str, numbers), ids, *no_refusal, *map(_copied, columns), strict=False)]
-    lines += [_refused_line(batch.numbers[place], why, len(columns)) for place, why in batch.refused.items()]
-    return "\n".join(lines) + "\n"
+    lines = map("\t".join, zip(map(str, numbers), ids, *no_refusal, *columns, strict=False))
+    return "\n".join([*lines, ""])
 
 
-def _copied(values: Values) -> Sequence[str]:
-    """Return a column as COPY reads it, with what COPY would take for its own marks escaped."""
-    texts = [value or "" for value in values]
-    joined = "\n".join(texts)
-    if "\\" in joined or "\t" in joined or "\r" in joined or joined.count("\n") >= len(texts):
-        return [text.translate(_ESCAPES) for text in texts]
-    return texts
+def _without_none(values: Values) -> Sequence[str]:
+    return [value or "" for value in values] if None in values else values  # type: ignore[return-value]
 
 
 def _refused_line(number: int, why: RowError, width: int) -> str:
     words = (word.translate(_ESCAPES) for word in (why.code, why.field, why.message))
-    return "\t".join((str(number), "", *words, *[""] * width))
+    return "\t".join((str(number), "", *words, *[""] * width)) + "\n"

@@ -37,10 +37,10 @@ class CsvFile(Table):
     def rows(self, on_bytes: Callable[[int], None] | None = None) -> Iterator[tuple[int, list[str]]]:
         """Yield the line number and the cells of each row; see `Table.rows`. A row whose quoting is broken ends it."""
         with self.source.opened() as content, text.lines(content.stream, self.encoding) as lines:
-            for number, (line, cells) in enumerate(_records(lines, self.delimiter, self.path)):
-                if line > self.header_line and any(cells):
-                    yield line, cells
-                if on_bytes is not None and number % ROWS_PER_REPORT == 0:
+            for number, row in enumerate(_records(lines, self.delimiter, self.path)):
+                if any(row[1]) and row[0] > self.header_line:
+                    yield row
+                if not number % ROWS_PER_REPORT and on_bytes is not None:
                     on_bytes(content.position())
         if on_bytes is not None:
             on_bytes(self.size)

@@ -57,11 +57,12 @@ def test_a_month_against_one_insert_of_the_same_figures(platform_url: str) -> No
 
 
 def test_verifying_months_against_calculating_them(platform_url: str) -> None:
-    ours = [seconds(run(month)) for month in (5, 8, 9)]
-    verified = seconds(command(["commissions", "verify"]))
-    report("three months verified, against one run", verified, max(ours))
-    # Of a year at most twelve runs: a month verified costs no more than one calculated.
-    assert verified < 3 * max(ours)
+    months = (8, 9, 10)
+    ours = [seconds(run(month)) for month in months]
+    verified = [seconds(command(["commissions", "verify", f"2025-{month:02}"])) for month in months]
+    report("a month verified, against calculating it", min(verified), min(ours))
+    # So of a year it takes less than twelve runs.
+    assert min(verified) < min(ours)
 
 
 # Four more years of leads and spend days, and 48 more months of commissions with all that they were made of.

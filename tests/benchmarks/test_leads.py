@@ -18,6 +18,12 @@ SAME_ROWS = """(SELECT l.*, u.email FROM "Lead" l LEFT JOIN "User" u ON u.id = l
   ORDER BY l."leadCapturedAt" DESC, l.id DESC)""".replace("\n", " ")
 
 
+def lines(path: Path) -> int:
+    # Not all at once: what this process holds counts as the least that its children ever held.
+    with path.open("rb") as stream:
+        return sum(1 for _ in stream)
+
+
 def test_an_export_against_copying_out(platform_url: str, tmp_path: Path) -> None:
     theirs, ours_file = tmp_path / "psql.csv", tmp_path / "ours.csv"
     limits, tables, ours = [], [], []
@@ -30,7 +36,7 @@ def test_an_export_against_copying_out(platform_url: str, tmp_path: Path) -> Non
     report("the same without the start of a Python process", min(ours) - idle, min(limits))
     report("all leads exported, against the bare table", min(ours), min(tables))
     assert ours_file.stat().st_size > theirs.stat().st_size
-    assert len(ours_file.read_bytes().splitlines()) == len(theirs.read_bytes().splitlines())
+    assert lines(ours_file) == lines(theirs)
     if SQL2CSV.exists():
         peer_url = platform_url.replace("postgresql:", "postgresql+psycopg:")
         peer = seconds([str(SQL2CSV), "--db", peer_url, "--query", 'SELECT * FROM "Lead"'])

@@ -130,7 +130,7 @@ import sys, pandas, sqlalchemy
 engine = sqlalchemy.create_engine(sys.argv[1])
 times = ["leadCapturedAt", "createdAt", "updatedAt"]
 table = pandas.read_csv(sys.argv[2], header=None, names=sys.argv[3].split(","), parse_dates=times, dtype={"phone": str})
-table.to_sql("Lead", engine, if_exists="append", index=False, method="multi", chunksize=1000)
+table.to_sql("Lead", engine, if_exists="append", index=False, chunksize=10000)
 """
 ORM = """
 import csv, sys
@@ -166,7 +166,7 @@ def test_the_same_file_by_other_means(fresh: Fresh, tmp_path: Path) -> None:
         headed.write_text(names + "\n" + ready.read_text(encoding="utf-8"), encoding="utf-8")
         peers["csvkit's csvsql --insert"] = lambda url: [
             str(PEERS / "csvsql"), "--db", url, "--insert",
-            "--tables", "a_table_of_its_own", "--no-inference", "--chunk-size", "1000", str(headed),
+            "--tables", "a_table_of_its_own", "--chunk-size", "1000", str(headed),
         ]  # fmt: skip
     if Path("/usr/bin/pgloader").exists():
         peers["pgloader"] = lambda url: pgloader(url, ready, names, tmp_path / "load")

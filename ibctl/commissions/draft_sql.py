@@ -205,7 +205,8 @@ WITH ib AS MATERIALIZED (
   FROM summed s LEFT JOIN by_tier t USING (n) LEFT JOIN by_lead l USING (n) LEFT JOIN by_spend b USING (n)
 ), balanced AS MATERIALIZED (
   -- From the exact sums, not from rounded ones.
-  SELECT e.*, round(commission + bonus + adjusted + carried, 2) AS balance FROM earned e
+  -- What was earned is rounded before sums in cents are added: a debt of half a cent would round against the IB.
+  SELECT e.*, round(round(commission + bonus, 2) + adjusted + carried, 2) AS balance FROM earned e
 ), figured AS MATERIALIZED (
   SELECT n, key, bad_leads, bad_days, unrated, foreign_,
     round(spend, 2) AS "totalAdSpend", captured AS "totalLeads", qualified AS "qualifiedLeads",

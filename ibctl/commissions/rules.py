@@ -10,7 +10,7 @@
     balance           commission + bonus + adjustments + what was carried in
     totalPayout       the balance, or 0 where it is negative or below the plan's minimum
     carriedOut        the balance that is not paid; `writtenOff` what a plan with `negative = "reset"` forgives
-    rounding          the balance less its parts in cents: it is rounded once, from the exact sum
+    rounding          the balance less its parts in cents: what was earned is rounded once, from the exact sum
 
 Every figure follows from exact sums, none from a rounded one; rounding is half up. `draft_sql.py` calculates the same
 for all IBs at once, in another way: a run compares the two before it writes.
@@ -210,7 +210,7 @@ def _settled(
     terms: Terms, commission: Decimal, bonus: Decimal, booked: Decimal, carried: Decimal
 ) -> dict[str, Decimal | int]:
     """Decide what of the balance is paid, carried on or written off."""
-    balance = money.to_cents(commission + bonus + booked + carried)
+    balance = money.to_cents(money.to_cents(commission + bonus) + booked + carried)
     parts = money.to_cents(commission) + money.to_cents(bonus) + booked + carried
     paid = balance if balance > 0 and balance >= terms.minimum else ZERO
     forgiven = -balance if balance < 0 and terms.negative == "reset" else ZERO

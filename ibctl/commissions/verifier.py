@@ -90,7 +90,7 @@ def _figures(terms: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Decimal
     carried = sum((Decimal(one["amount"]) for one in inputs["adjustments"] if one["kind"] == "carry"), Decimal(0))
     commission = (marginal if terms["method"] == "marginal" else whole)(terms["tiers"], terms["by"], cpas)
     extra = bonus(terms["bonus"], spend)
-    balance = cents(commission + extra + booked + carried)
+    balance = cents(commission + extra) + booked + carried
     paid = balance if balance > 0 and balance >= Decimal(terms["minimum"]) else Decimal(0)
     return {
         "totalAdSpend": cents(spend),

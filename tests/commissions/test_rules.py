@@ -46,6 +46,11 @@ def booked(amount: Decimal | str, kind: str = "manual") -> Booked:
     return Booked("j", kind, Decimal(amount), "why")
 
 
+def test_half_a_cent_of_debt_does_not_round_against_the_ib() -> None:
+    found = rules.figures(DEFAULT_TERMS, inputs([Decimal("114.65")], booked=[booked("-34.40")]))
+    assert (found["commissionAmount"], found["balance"], found["rounding"]) == (Decimal("34.40"), 0, 0)
+
+
 @st.composite
 def plans(draw: Any) -> Terms:
     starts = sorted(draw(st.sets(st.integers(1, 30), max_size=3)))

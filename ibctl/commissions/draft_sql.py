@@ -86,7 +86,7 @@ def statement(terms: str) -> sa.TextClause:
 
 _DRAFT = f"""
 WITH ib AS MATERIALIZED (
-  -- A number for each IB: 300,000 spend days are sorted and joined by it in half the time that ids take.
+  -- A number for each IB: a month's leads are sorted, and all steps joined, by it in half the time that ids take.
   SELECT id, row_number() OVER () AS n FROM "User"
   WHERE {{who}} AND (CAST(:ib AS text) IS NULL OR id = :ib)
 ), {{terms}}, tier AS MATERIALIZED (
@@ -204,8 +204,8 @@ WITH ib AS MATERIALIZED (
       WHEN by = 'cpa' THEN coalesce(t.laid, 0) ELSE coalesce(l.counted, 0) END AS commission
   FROM summed s LEFT JOIN by_tier t USING (n) LEFT JOIN by_lead l USING (n) LEFT JOIN by_spend b USING (n)
 ), balanced AS MATERIALIZED (
-  -- From the exact sums, not from rounded ones.
-  -- What was earned is rounded before sums in cents are added: a debt of half a cent would round against the IB.
+  -- What was earned is rounded once, from its exact sum, before sums in cents are added: a debt of half a cent would
+  -- otherwise round against the IB.
   SELECT e.*, round(round(commission + bonus, 2) + adjusted + carried, 2) AS balance FROM earned e
 ), figured AS MATERIALIZED (
   SELECT n, key, bad_leads, bad_days, unrated, foreign_,

@@ -12,8 +12,9 @@
     carriedOut        the balance that is not paid; `writtenOff` what a plan with `negative = "reset"` forgives
     rounding          the balance less its parts in cents: what was earned is rounded once, from the exact sum
 
-Every figure follows from exact sums, none from a rounded one; rounding is half up. `draft_sql.py` calculates the same
-for all IBs at once, in another way: a run compares the two before it writes.
+What was earned follows from exact sums, none from a rounded one, and is rounded half up, once; what is booked and
+carried is in cents, and added to that. `draft_sql.py` calculates the same for all IBs at once, in another way: a run
+compares the two before it writes.
 """
 
 from __future__ import annotations

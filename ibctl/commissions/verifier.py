@@ -2,7 +2,8 @@
 """Recalculate a commission from a dossier, with nothing but Python: `python3 verify.py` in the dossier's folder.
 
 It reads dossier.json (the plan's terms, every lead and spend day that counted, the figures that were paid by) and works
-every figure out anew. Sums are exact decimals, rounded half up to cents once, at the end.
+every figure out anew. Sums are exact decimals, rounded half up to cents once; what was booked and carried is in cents,
+and added to that.
 
     totalAdSpend      sum of amount x rate over the spend days
     qualifiedLeads    leads that qualified in the month; totalCpaEarned is the sum of their CPA

@@ -87,8 +87,8 @@ def open_sheet(source: Source, *, name: str | None = None, decimal_comma: bool =
     with source.opened() as content:
         try:
             return _read(source, content.stream, name, decimal_comma)
-        # NotImplementedError is zipfile's word for a part that is packed or encrypted in a way that it does not know.
-        except (*broken, KeyError, ValueError, EOFError, NotImplementedError) as exc:
+        # RuntimeError is zipfile's word for a part that is encrypted, or packed in a way that it does not know.
+        except (*broken, KeyError, ValueError, EOFError, RuntimeError) as exc:
             raise RequestError(f"{source.path} cannot be read as an Excel workbook, it is damaged ({exc})") from None
 
 

@@ -7,9 +7,9 @@ are one account's sync. It can run anywhere: nothing is shared with another acco
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import islice
 from typing import TypeVar
@@ -70,13 +70,15 @@ class Written:
 def plan(
     session: Session, names: Sequence[str] = (), *, days_back: int | None = None, since: date | None = None
 ) -> tuple[list[Task], Connections]:
-    """Say what is to be read of the named accounts, or of all that are connected.
+    """Say what is to be read of the named accounts, or of all that are connected and not parked.
 
     Raises NotFoundError, and RequestError for a named account that is not connected.
     """
     known = accounts.connections(session, names)
     usable = [one.id for one in known.usable]
     states = {one.id: one for one in session.exec(select(AdAccountState).where(col(AdAccountState.id).in_(usable)))}
+    if not names:
+        known = _without_parked(known, states)
     types = {one.id: one for one in session.exec(select(AdActionTypes).where(col(AdActionTypes.id).in_(usable)))}
     tasks = [
         Task(
@@ -87,6 +89,19 @@ def plan(
         for one in known.usable
     ]
     return tasks, known
+
+
+def _without_parked(known: Connections, states: Mapping[str, AdAccountState]) -> Connections:
+    """Leave those alone that Facebook lets nobody read yet: it would only be asked in vain."""
+    now = clock.now()
+    until = {one.id: state.parked_until for one in known.usable if (state := states.get(one.id)) and state.parked_until}
+    parked = {row_id: time for row_id, time in until.items() if time > now}
+    skipped = [
+        (one.name, f"is parked until {parked[one.id]:%Y-%m-%d %H:%M} UTC: --account asks all the same")
+        for one in known.usable if one.id in parked
+    ]  # fmt: skip
+    usable = [one for one in known.usable if one.id not in parked]
+    return replace(known, usable=usable, skipped=[*known.skipped, *skipped])
 
 
 def _coverage(state: AdAccountState | None) -> Coverage:

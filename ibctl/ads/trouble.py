@@ -34,7 +34,7 @@ class Run:
         run = Run(len(known.usable) + len(known.closed), dry_run, reason)
         if not known.usable and known.closed:
             raise known.closed[0][2]
-        if not known.usable:
+        if not known.usable and not known.skipped:
             output.note("no ad account is connected")
         for row_id, name, secret in known.closed:
             run.fail(row_id, name, secret)

@@ -123,15 +123,10 @@ def clawback(
     )  # fmt: skip
     written.announce(_clawback_in_words(found, lead))
     _say_uncounted(found.booked, counted=found.counted)
-    if found.trued_up:
-        output.note(
-            f"{found.source} was trued up before, maybe about this lead too: `ibctl commissions drift {found.source}` "
-            "says what is booked twice now, and true-up sets it right"
-        )
 
 
 def _clawback_in_words(found: adjustments.Clawback, lead: str) -> str:
-    if not found.amount:
+    if found.booked == found.source:
         return f"{lead} counts no more in {found.source} of {found.ib}, which is open"
     shown = money.show(found.amount, config.settings().base_currency)
     return f"{shown} for {found.ib} in {found.booked}: what {lead} earned in {found.source} by {found.plan}"

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from ibctl import clock, config, db, ids, money, months
-from ibctl.commissions import carrying, rules, seals, service, snapshots
+from ibctl.commissions import carrying, drifting, rules, seals, service, snapshots
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.leads import service as leads
@@ -119,8 +119,7 @@ def listing(session: Session, *, ib: User | None, month: Month | None, kind: str
 class Clawback:
     """What a clawback booked, and where the lead had earned: `source` is that month, `booked` the one it goes into.
 
-    `counted` says whether the commission of `booked` knows of it already; `trued_up` whether the IB's month was trued
-    up before: what that booked about the lead is in `amount` again, until the next true-up.
+    `counted` says whether the commission of `booked` knows of it already.
     """
 
     ib: str
@@ -129,14 +128,14 @@ class Clawback:
     amount: Decimal
     plan: str
     counted: bool
-    trued_up: bool
 
 
 def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> Clawback:
     """Let a lead that earned count no more, and take back what it earned, at the terms that it earned it at.
 
-    Where its month is open still, that simply does without the lead. Raises RequestError when the lead earned in no
-    month that ibctl calculated, or was taken back already.
+    Where its month is open still, that simply does without the lead. Of a month that was trued up, a true-up has booked
+    what is otherwise about the lead today: what it earns by the data of today is taken back. Raises RequestError when
+    the lead earned in no month that ibctl calculated, or was taken back already.
     """
     db.lock(session, seals.LOCK)
     _require_first(session, lead)
@@ -150,7 +149,7 @@ def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> 
             "whether the lead was paid for"
         )
     is_open = not closed and row["paymentStatus"] in rules.OPEN
-    amount = rules.ZERO if is_open else -value_of(snapshot, lead.id)
+    amount = rules.ZERO if is_open else -_earning(session, ib, source, snapshot, lead.id)
     target = source if is_open else carrying.open_month(session, ib.id, source.next)
     _book(
         session, ib.id, target, kind="clawback", amount=amount, reason=reason, code=code, lead_id=lead.id,
@@ -158,7 +157,14 @@ def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> 
         terms={"plan": snapshot.terms.name, "version": snapshot.terms.version},
     )  # fmt: skip
     counted = _calculate(session, ib, target)
-    return Clawback(ib.email, source, target, amount, snapshot.terms.label, counted, _was_trued_up(session, ib, source))
+    return Clawback(ib.email, source, target, amount, snapshot.terms.label, counted)
+
+
+def _earning(session: Session, ib: User, source: Month, snapshot: Snapshot, lead_id: str) -> Decimal:
+    if not _was_trued_up(session, ib, source):
+        return value_of(snapshot, lead_id)
+    today = drifting.today(session, source, ib)
+    return value_of(today, lead_id) if today else rules.ZERO
 
 
 def _was_trued_up(session: Session, ib: User, source: Month) -> bool:

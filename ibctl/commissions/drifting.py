@@ -17,7 +17,9 @@ from sqlmodel import Session
 from ibctl import clock, config, db, ids
 from ibctl.commissions import carrying, draft_sql, moved, rules, seals, service, snapshots, sql
 from ibctl.commissions.moved import Moved
+from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import RequestError
+from ibctl.models.platform import User
 from ibctl.months import Month
 
 
@@ -46,26 +48,30 @@ class Drift:
         return self.now - self.then - self.booked
 
 
+# What a month earned when it was calculated last, by its snapshot `n`, and earns by the data of today, by a draft `d`.
+EARNED = """(CAST(n.figures->>'balance' AS numeric) - CAST(n.figures->>'adjustments' AS numeric)
+  - CAST(n.figures->>'carriedIn' AS numeric))"""
+EARNS = """(d.balance - d.adjustments - d."carriedIn")"""
+# What was booked about a month since.
+BOOKED = """(
+  SELECT "userId", sum(amount) AS booked FROM ibctl.adjustment
+  WHERE "sourceYear" = :year AND "sourceMonth" = :month AND kind IN ('true-up', 'clawback') GROUP BY 1
+)"""
 # A row calculated by ibctl of a month that is closed, or that is being paid or paid. In a closed month an IB without a
 # row earned nothing.
 _DRIFT = sa.text(
     f"""
     WITH draft AS MATERIALIZED ({draft_sql.draft(draft_sql.AS_STORED)}), made AS MATERIALIZED (
-      SELECT c."userId", c."paymentStatus" AS status, n.id AS snapshot, n.digest,
-        CAST(n.figures->>'balance' AS numeric) - CAST(n.figures->>'adjustments' AS numeric)
-          - CAST(n.figures->>'carriedIn' AS numeric) AS earned
+      SELECT c."userId", c."paymentStatus" AS status, n.id AS snapshot, n.digest, {EARNED} AS earned
       FROM "IbCommission" c
       LEFT JOIN (
         ibctl.commission_state s JOIN ibctl.commission_snapshot n
           ON n.id = s."snapshotId" AND n.year = :year AND n.month = :month
       ) ON s.id = c.id
       WHERE c.year = :year AND c.month = :month
-    ), settled AS (
-      SELECT "userId", sum(amount) AS booked FROM ibctl.adjustment
-      WHERE "sourceYear" = :year AND "sourceMonth" = :month AND kind IN ('true-up', 'clawback') GROUP BY 1
-    )
+    ), settled AS {BOOKED}
     SELECT u.id AS "userId", u.email, m.status, m.snapshot, coalesce(m.earned, 0.00) AS "then",
-      coalesce(d.balance - d.adjustments - d."carriedIn", 0.00) AS "now", coalesce(s.booked, 0.00) AS booked,
+      coalesce({EARNS}, 0.00) AS "now", coalesce(s.booked, 0.00) AS booked,
       d.digest IS DISTINCT FROM m.digest AS other, d.bad_leads + d.bad_days + d.unrated AS unsound
     FROM draft d FULL JOIN made m USING ("userId") LEFT JOIN settled s USING ("userId") JOIN "User" u ON u.id = "userId"
     WHERE (:closed OR m.status IN ('PROCESSING', 'PAID')) AND (m.status IS NULL OR m.snapshot IS NOT NULL)
@@ -118,15 +124,31 @@ def drift(session: Session, month: Month, *, ib: str | None = None) -> list[Drif
     values = {**service.draft_parameters(month, ib=ib), "closed": seals.closed(session, month) is not None}
     session.execute(sql.PLAN_FOR_SETS)
     rows = [row for row in session.execute(_DRIFT, values).mappings() if row["now"] - row["then"] != row["booked"]]
-    unsound = [row["email"] for row in rows if row["unsound"]]
+    _require_sound(month, [row["email"] for row in rows if row["unsound"]])
+    found = dict(changes(session, month, {row["userId"]: row["snapshot"] for row in rows}))
+    by = causes(session, (one for inputs in found.values() for one in inputs))
+    return [_drift(month, row, found[row["userId"]], by) for row in sorted(rows, key=lambda row: row["email"])]
+
+
+def _require_sound(month: Month, unsound: Sequence[str]) -> None:
     if unsound:
         raise RequestError(
             f"{month} of {', '.join(unsound[:5])} cannot be derived from the data of today: an amount or an exchange "
             f"rate is missing; `ibctl commissions rates import` brings rates"
         )
-    found = dict(changes(session, month, {row["userId"]: row["snapshot"] for row in rows}))
-    by = causes(session, (one for inputs in found.values() for one in inputs))
-    return [_drift(month, row, found[row["userId"]], by) for row in sorted(rows, key=lambda row: row["email"])]
+
+
+def today(session: Session, month: Month, ib: User) -> Snapshot | None:
+    """Return what an IB's month would be made of today, at the terms it was calculated by; None: of nothing.
+
+    Raises RequestError where an input of today is no amount or has no rate.
+    """
+    values = {**service.draft_parameters(month, ib=ib.id), "users": [ib.id]}
+    row = session.execute(_TODAY, values).mappings().first()
+    if row is None:
+        return None
+    _require_sound(month, [ib.email] if row["bad_leads"] + row["bad_days"] + row["unrated"] else [])
+    return snapshots.snapshot(row)
 
 
 def _drift(month: Month, row: sa.RowMapping, found: Sequence[Moved], by: Mapping[str, tuple[int, str]]) -> Drift:

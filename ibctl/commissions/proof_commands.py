@@ -175,6 +175,7 @@ def _say_balance(found: whynot.Account) -> None:
 
 FINDING_COLUMNS = [
     Column("month"), Column("email"), Column("kind"), Column("what"), Column("before"), Column("after"), Column("by"),
+    Column("booked", "flag", brief=False),
 ]  # fmt: skip
 
 
@@ -190,7 +191,7 @@ def verify(
     """Calculate months again from what was kept, and compare with the rows and with the data of today.
 
     Names each input that has moved since, and what wrote it. Ends with 7 where
-    anything is not as it was.
+    anything is not as it was, unless a true-up or clawback has booked it.
 
     Example: ibctl commissions verify 2025-10
     """
@@ -203,6 +204,7 @@ def verify(
         printed = output.show(findings, FINDING_COLUMNS, Listing(Format(form), to_file, columns))
     if counted.unmade:
         output.note(f"{counted.unmade:,} commissions were not made by ibctl: there is nothing to verify them by")
-    output.note(f"commissions verified: {counted.rows:,}; months: {len(chosen):,}; findings: {printed:,}")
-    if printed:
+    booked = f", of which booked already: {counted.booked:,}" if counted.booked else ""
+    output.note(f"commissions verified: {counted.rows:,}; months: {len(chosen):,}; findings: {printed:,}{booked}")
+    if printed > counted.booked:
         raise typer.Exit(errors.FINDINGS)

@@ -71,7 +71,7 @@ class Inputs:
 
     Of lead n: `lead_ids[n]`, when it was `captured` and `qualified` if that fell into the month, and its CPA in the
     base currency if it qualified in it. Of spend day n: `day_accounts[n]` is the id of one of `accounts`, `amounts[n]`
-    is in its currency, `rates[n]` what one unit of that was worth.
+    is in its currency, `rates[n]` what one unit of that was worth; without rates, all are in the base currency.
     """
 
     base: str = ""
@@ -90,6 +90,11 @@ class Inputs:
     rates: Sequence[Decimal] = ()
     rate_ids: Sequence[str | None] = ()
     adjustments: Sequence[Booked] = ()
+
+    @property
+    def spent(self) -> Decimal:
+        """What was spent, in the base currency, unrounded."""
+        return sum(map(mul, self.amounts, self.rates) if self.rates else self.amounts, Decimal(0))
 
     @property
     def earning(self) -> list[tuple[datetime, str, Decimal]]:
@@ -145,7 +150,7 @@ def figures(terms: Terms, inputs: Inputs) -> dict[str, Decimal | int]:
         leads = inputs.earning
         cpa = sum((cpa for _, _, cpa in leads), Decimal(0))
         commission = sum((part * rate for part, rate in _portions(terms, [lead[2] for lead in leads])), Decimal(0))
-        spend = sum(map(mul, inputs.amounts, inputs.rates), Decimal(0))
+        spend = inputs.spent
         bonus = _bonus(terms, spend)
         booked = sum((one.amount for one in inputs.adjustments if one.kind != "carry"), Decimal(0))
         carried = sum((one.amount for one in inputs.adjustments if one.kind == "carry"), Decimal(0))
@@ -232,8 +237,8 @@ def differing(
     left: Mapping[Any, Any], right: Mapping[str, Any], names: Sequence[str] = (*FIGURES, *BALANCE)
 ) -> list[tuple[str, Decimal, Decimal]]:
     """Return the figures that two calculations see otherwise: (name, left, right)."""
-    pairs = ((name, Decimal(left[name]), Decimal(right[name])) for name in names)
-    return [pair for pair in pairs if pair[1] != pair[2]]
+    pairs = ((name, Decimal(left[name]), right[name]) for name in names)
+    return [(name, one, Decimal(other)) for name, one, other in pairs if one != other]
 
 
 # ----------------------------------------------------------------------------------------------------------- derivation
@@ -274,7 +279,7 @@ def _closed(part: str, lines: list[Line], amount: Decimal) -> list[Line]:
 
 
 def _bonus_line(terms: Terms, inputs: Inputs, amount: Decimal) -> Line:
-    spend = sum(map(mul, inputs.amounts, inputs.rates), Decimal(0))
+    spend = inputs.spent
     tier = plan_rules.bonus_reached(terms.bonus, spend)
     if tier is None:
         return Line("bonus", "bonusAmount", value=amount)

@@ -114,7 +114,7 @@ def amounts(row: Mapping[str, Any] | sa.RowMapping, adjustments: Sequence[Mappin
         qualified=row["leadQualified"],
         cpas=row["leadCpas"],
         amounts=row["dayAmounts"],
-        rates=row["dayRates"] or [Decimal(1)] * len(row["dayAmounts"]),
+        rates=row["dayRates"] or (),
         adjustments=[
             Booked(one["id"], one["kind"], Decimal(one["amount"]), one["reason"], one["leadId"]) for one in adjustments
         ],

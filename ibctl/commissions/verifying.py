@@ -2,7 +2,7 @@
 
 Four things can be wrong, and each is a finding of its own: the snapshot (its digest is not that of its contents), the
 calculation (its figures do not follow from its inputs), the stored row (it shows other figures), and the inputs (they
-are others today). The first three are faults; the last is what `drift` is about.
+are others today). The first three are faults; the last is what `drift` is about, and no fault once it is booked.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ from ibctl.months import Month
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be. `kind` is snapshot, calculation, row, lead, spend, rate or adjustment."""
+    """One thing that is not as it should be. `kind` is snapshot, calculation, row, lead, spend, rate or adjustment.
+
+    `booked`: an input that moved, of a month whose whole difference a true-up or clawback has booked since.
+    """
 
     month: Month
     email: str
@@ -31,32 +34,38 @@ class Finding:
     before: str | None
     after: str | None
     by: str
+    booked: bool = False
 
 
 @dataclass
 class Verified:
-    """How many commissions were verified, and how many of those were not made by ibctl and cannot be."""
+    """How many commissions were verified, how many were not made by ibctl and cannot be, and the findings `booked`."""
 
     rows: int = 0
     unmade: int = 0
+    booked: int = 0
 
 
 _KEPT = """n.plan, n.inputs, n.figures, n."leadIds", n."leadCaptured", n."leadQualified", n."leadCpas", n."dayIds",
   n."dayAccounts", n."dayDates", n."dayAmounts", n."dayRates", n."dayRateIds\""""
 _ROWS = sa.text(
     f"""
-    WITH draft AS MATERIALIZED (SELECT "userId", digest FROM ({draft_sql.draft(draft_sql.AS_STORED)}) d)
+    WITH draft AS MATERIALIZED (
+      SELECT "userId", digest, {drifting.EARNS} AS earned FROM ({draft_sql.draft(draft_sql.AS_STORED)}) d
+    )
     SELECT c."userId", u.email, n.id AS snapshot, md5(n.plan::text) AS key,
       nullif(n.inputs->'adjustments', '[]') AS booked, n.figures, n."leadIds", n."leadCaptured", n."leadQualified",
       n."leadCpas", n."dayAmounts", n."dayRates",
       n.digest <> encode(sha256(convert_to(concat_ws('|', {_KEPT}), 'UTF8')), 'hex') AS forged,
-      n.digest IS DISTINCT FROM d.digest AS other, {", ".join(f'c."{name}"::numeric' for name in rules.FIGURES)}
+      n.digest IS DISTINCT FROM d.digest AS other, coalesce(d.earned, 0) - {drifting.EARNED} = b.booked AS settled,
+      {", ".join(f'c."{name}"::numeric' for name in rules.FIGURES)}
     FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
     LEFT JOIN (
       ibctl.commission_state s JOIN ibctl.commission_snapshot n
         ON n.id = s."snapshotId" AND n.year = :year AND n.month = :month
     ) ON s.id = c.id
     LEFT JOIN draft d ON d."userId" = c."userId"
+    LEFT JOIN {drifting.BOOKED} b ON b."userId" = c."userId"
     WHERE c.year = :year AND c.month = :month ORDER BY u.email
     """
 )
@@ -80,7 +89,7 @@ def verify(session: Session, month: Month, counted: Verified) -> Iterator[Findin
     parameters = service.draft_parameters(month)
     session.execute(sql.PLAN_FOR_SETS)
     plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(_PLANS, parameters)}
-    others: dict[str, tuple[str, str]] = {}
+    others: dict[str, Mapping[str, Any]] = {}
     with bulk.streamed(session, _ROWS, parameters) as found:
         for row in found:
             if row["snapshot"] is None:
@@ -89,8 +98,10 @@ def verify(session: Session, month: Month, counted: Verified) -> Iterator[Findin
             counted.rows += 1
             yield from _faults(month, row, plans[row["key"]])
             if row["other"]:
-                others[row["userId"]] = row["email"], row["snapshot"]
-    yield from _moved(session, month, others)
+                others[row["userId"]] = {name: row[name] for name in ("email", "snapshot", "settled")}
+    for finding in _moved(session, month, others):
+        counted.booked += finding.booked
+        yield finding
 
 
 def _faults(month: Month, row: Mapping[str, Any], terms: plan_rules.Terms) -> Iterator[Finding]:
@@ -110,9 +121,11 @@ def _as_stored(figures: dict[str, str]) -> dict[str, Decimal]:
     return {name: money.from_float(float(figures[name])) for name in rules.FIGURES}
 
 
-def _moved(session: Session, month: Month, others: Mapping[str, tuple[str, str]]) -> Iterator[Finding]:
-    found = dict(drifting.changes(session, month, {user: snapshot for user, (_, snapshot) in others.items()}))
+def _moved(session: Session, month: Month, others: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    found = dict(drifting.changes(session, month, {user: other["snapshot"] for user, other in others.items()}))
     by = drifting.causes(session, (one for inputs in found.values() for one in inputs))
-    for user, (email, _) in others.items():
+    for user, other in others.items():
         for one in found[user]:
-            yield Finding(month, email, one.what, one.label, one.before, one.after, by[one.id][1])
+            yield Finding(
+                month, other["email"], one.what, one.label, one.before, one.after, by[one.id][1], bool(other["settled"])
+            )

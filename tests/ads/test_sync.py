@@ -343,8 +343,23 @@ def test_a_limit_beyond_the_patience_parks_the_account(
         ' ibctl.ad_account_state s JOIN "FacebookAdAccount" a USING (id) WHERE problem IS NOT NULL'
     )
     assert (minutes, connected_still) == (30, True)
-    ibctl("ads", "sync")
+    asked = len(facebook.calls)
+    again = ibctl("ads", "sync", "--account", "act_900", "--days", "3")
+    assert (again.exit_code, len(facebook.calls) > asked) == (0, True)
     assert connected.state('problem, "parkedUntil"') == [(None, None), (None, None)]
+
+
+def test_a_parked_account_is_left_alone_until_its_time_has_come(
+    two: tuple[Account, Account], connected: Connected, facebook: Server, ibctl: Run
+) -> None:
+    parked = "UPDATE ibctl.ad_account_state SET \"parkedUntil\" = now() AT TIME ZONE 'UTC' + interval '%s minutes'"
+    ibctl("ads", "sync")
+    connected.ads.sql(parked.replace("%s", "30"))
+    idle = ibctl("ads", "sync")
+    assert (idle.exit_code, "skipped: act_900 is parked until 20" in idle.stderr) == (0, True)
+    assert "accounts read: 0" in idle.stderr
+    connected.ads.sql(parked.replace("%s", "-1"))
+    assert "accounts read: 2" in ibctl("ads", "sync").stderr
 
 
 def test_a_limit_within_the_patience_is_waited_for(

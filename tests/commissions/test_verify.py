@@ -69,6 +69,20 @@ def test_an_input_that_ibctl_moved_is_named_with_the_change_set(ib: str, platfor
     assert (row["before"], row["after"]) == ("100.00", "90.00")
 
 
+def test_what_moved_and_is_booked_already_is_named_and_no_finding_any_more(
+    ib: str, platform: Platform, ibctl: Run
+) -> None:
+    assert ibctl("commissions", "close", "2025-10", "--yes").exit_code == 0
+    platform.sql('UPDATE "Lead" SET "cpaEarned" = 90')
+    assert [row["booked"] for row in findings(ibctl)] == [False]
+    assert ibctl("commissions", "true-up", "--yes").exit_code == 0
+    verified = ibctl("commissions", "verify", "2025-10", "-f", "json")
+    assert (verified.exit_code, [row["booked"] for row in json.loads(verified.stdout)]) == (0, [True])
+    assert "findings: 1, of which booked already: 1" in verified.stderr
+    platform.sql('UPDATE "Lead" SET "cpaEarned" = 80')
+    assert [row["booked"] for row in findings(ibctl)] == [False]
+
+
 def test_rows_of_the_web_application_are_counted_and_not_verified(platform: Platform, ibctl: Run) -> None:
     platform.sql(
         'INSERT INTO "IbCommission" (id, "userId", month, year, "totalPayout", "updatedAt")'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -11,17 +10,16 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command
 
-from ibctl import __version__, config, output
+from ibctl import __version__, config, lazy, output
 from ibctl.errors import INTERRUPTED, IbctlError
 
 # name: (where its Typer app is, its line in `ibctl --help`). A group's module is imported when the group is called, so
 # that help, version and completion stay fast.
 GROUPS: dict[str, tuple[str, str]] = {
-    "leads": ("ibctl.leads.commands:app", "Leads: import, look at, assign and export them."),
-    "ads": ("ibctl.ads.commands:app", "Facebook: ad accounts, spend, campaigns."),
-    "commissions": ("ibctl.commissions.commands:app", "What each IB earned in a month, and why."),
+    "leads": ("ibctl.leads.commands:group", "Leads: import, look at, assign and export them."),
+    "ads": ("ibctl.ads.commands:group", "Facebook: ad accounts, spend, campaigns."),
+    "commissions": ("ibctl.commissions.commands:group", "What each IB earned in a month, and why."),
     "users": ("ibctl.users.commands:app", "IBs and administrators: accounts, roles, passwords."),
     "db": ("ibctl.admin.database.commands:app", "The database: embedded server, migrations, checks."),
     "secrets": ("ibctl.admin.secrets.commands:app", "The encryption key and the fields under it."),
@@ -31,7 +29,7 @@ GROUPS: dict[str, tuple[str, str]] = {
     "demo": ("ibctl.admin.demo.commands:app", "See a month from CSV files to commissions, on a server of its own."),
 }
 # Commands of a group that live further down the stream than the group itself: `leads pull` knows Facebook.
-ADDED: dict[str, dict[str, str]] = {"leads": {"pull": "ibctl.ads.pull_command:app"}}
+ADDED: dict[str, dict[str, str]] = {"leads": {"pull": "ibctl.ads.pull_command"}}
 # The exit code of a process that a closed pipe ended (128 + SIGPIPE), as shells expect of `ibctl leads list | head`.
 CLOSED_PIPE = 141
 
@@ -69,16 +67,9 @@ class RootGroup(TyperGroup):
 
 
 def _load(name: str) -> Any:
-    command = _command(name, GROUPS[name][0])
-    for verb, place in ADDED.get(name, {}).items():
-        command.add_command(_command(verb, place))
-    return command
-
-
-def _command(name: str, place: str) -> Any:
-    module, attribute = place.split(":")
-    command = get_command(getattr(importlib.import_module(module), attribute))
-    command.name = name
+    command = lazy.load(name, GROUPS[name][0])
+    if isinstance(command, lazy.Group):
+        command.places |= ADDED.get(name, {})
     return command
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import context
 from alembic.util import CommandError
-from sqlmodel import SQLModel
 
 from ibctl import db
-from ibctl.models import ledger
+from ibctl.models import catalogue, ledger
 
 OWN = ledger.SCHEMA
 
@@ -34,7 +33,7 @@ def run_on(connection: sa.Connection, platform_schema: str) -> None:
     prepare(connection, platform_schema)
     context.configure(
         connection=connection,
-        target_metadata=SQLModel.metadata,
+        target_metadata=catalogue.METADATA,
         version_table_schema=OWN,
         include_schemas=True,
         include_name=include_name,
@@ -75,7 +74,7 @@ def include_object(item: Any, name: str | None, type_: str, reflected: bool, com
 
 def models() -> list[sa.Table]:
     """Every table of both schemas."""
-    return list(SQLModel.metadata.tables.values())
+    return list(catalogue.METADATA.tables.values())
 
 
 run()

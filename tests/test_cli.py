@@ -73,6 +73,20 @@ def test_help_version_and_completion_import_nothing_heavy(arguments: list[str], 
     assert loaded & set(HEAVY) == set()
 
 
+def test_a_command_imports_no_other_command_and_no_table_that_it_does_not_need() -> None:
+    script = (
+        "import sys\n"
+        "from ibctl import cli\n"
+        "cli._load('commissions').get_command(None, 'run')\n"
+        "print(*(name for name in sys.modules if name.startswith('ibctl.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.split())
+    assert "ibctl.commissions.run_commands" in loaded
+    assert {name for name in loaded if name.endswith("_commands")} == {"ibctl.commissions.run_commands"}
+    assert loaded & {"ibctl.models.ads", "ibctl.models.payouts", "ibctl.models.catalogue", "ibctl.tabular"} == set()
+
+
 def test_completion_of_a_group_lists_its_verbs() -> None:
     env = {**os.environ, "_IBCTL_COMPLETE": "complete_bash", "COMP_WORDS": "ibctl commissions ", "COMP_CWORD": "2"}
     done = subprocess.run(command([]), capture_output=True, text=True, env=env, timeout=60, check=False)

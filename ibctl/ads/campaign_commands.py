@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ibctl.integrations.facebook.campaigns import Picture
     from ibctl.integrations.facebook.client import Line
 
-app = typer.Typer(no_args_is_help=True, help="Campaigns: made, switched, and what they bring.")
+app = typer.Typer()
 
 COLUMNS = [
     Column("id", brief=False), Column("name"), Column("ib", brief=False), Column("fbAdAccountId", brief=False),

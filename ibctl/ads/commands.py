@@ -1,173 +1,36 @@
-"""`ibctl ads`: what the ad accounts spent."""
+"""`ibctl ads`: where each of its commands is."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Annotated
+from ibctl import lazy
 
-import typer
-
-from ibctl import days, db, exports, imports, output, tabular
-from ibctl.ads import (
-    account_commands,
-    arguments,
-    campaign_commands,
-    create_commands,
-    service,
-    spend_commands,
-    switch_commands,
-    sync_commands,
-    template_commands,
-    token_commands,
-)
-from ibctl.output import Column
-
-app = typer.Typer(no_args_is_help=True, help="Facebook: ad accounts, spend, campaigns.")
-spend = typer.Typer(no_args_is_help=True, help="What each ad account spent on each day.")
-app.command("sync")(sync_commands.sync_)
-app.add_typer(spend, name="spend")
-spend.command()(sync_commands.restatements)
-spend.command()(spend_commands.report)
-spend.command()(spend_commands.check)
-spend.command(epilog=spend_commands.RECONCILE_EPILOG)(spend_commands.reconcile)
-app.add_typer(account_commands.app, name="accounts")
-app.add_typer(token_commands.app, name="tokens")
-app.add_typer(template_commands.app, name="templates")
-app.add_typer(campaign_commands.app, name="campaigns")
-campaign_commands.app.command("create")(create_commands.create)
-for switching in (switch_commands.pause, switch_commands.resume, switch_commands.archive):
-    campaign_commands.app.command()(switching)
-app.command("boost")(create_commands.boost)
-
-COLUMNS = [
-    Column("id", brief=False),
-    Column("date", "date"),
-    Column("userId", brief=False),
-    Column("email"),
-    Column("adAccountId", brief=False),
-    Column("adAccountName"),
-    Column("dailySpend", "money"),
-    Column("currency", "flag"),
-    Column("impressions", "number", brief=False),
-    Column("clicks", "number", brief=False),
-    Column("leads", "number"),
-    Column("conversions", "number", brief=False),
-    Column("ctr", "rate", brief=False),
-    Column("cpc", "money", brief=False),
-    Column("cpl", "money", brief=False),
-    Column("cumulativeSpend", "money", brief=False),
-    Column("cumulativeLeads", "number", brief=False),
-    # Whether Facebook may still tell it otherwise: provisional or final.
-    Column("quality", "flag", brief=False),
-    Column("createdAt", "time", brief=False),
-    Column("updatedAt", "time", brief=False),
-]
-
-EPILOG = (
-    "Codes of refused rows: cells (too many or too few), account_missing, account_unknown, account_ambiguous, "
-    "date_invalid, date_future, amount_invalid, count_invalid, currency_mismatch, duplicate (of an earlier row)."
-)
-
-
-@spend.command("import", epilog=EPILOG)
-def import_(
-    file: Annotated[Path, typer.Argument(help=imports.FORMATS, show_default=False)],
-    rejects: imports.RejectsOption = None,
-    encoding: imports.EncodingOption = None,
-    delimiter: imports.DelimiterOption = None,
-    sheet: imports.SheetOption = None,
-    format: output.SummaryFormatOption = "table",
-    dry_run: output.DryRunOption = False,
-    reason: output.ReasonOption = None,
-    _yes: output.YesOption = False,
-) -> None:
-    """Import daily ad spend from a file, your own or Facebook's export.
-
-    It needs the account (its id, act_…, or name), the day, and the amount
-    spent in the account's currency. Impressions, clicks, leads and
-    conversions are taken where the file has them; an empty cell is 0. An
-    export from Facebook that is broken down by day will do as it is.
-
-    A day that is stored already is updated; one that says the same is left
-    alone, so a file can be imported again. Rows that cannot be taken go to
-    a file of their own, to mend and import.
-
-    Example: ibctl ads spend import october.csv --dry-run
-    """
-    with ExitStack() as stack:
-        opened = stack.enter_context(tabular.open_table(file, encoding=encoding, delimiter=delimiter, sheet=sheet))
-        read = stack.enter_context(output.progress(f"Reading {opened.path.name}", opened.size))
-        session = stack.enter_context(db.transaction(dry_run=dry_run, reason=reason))
-        # Complete before the commit: nothing may be imported whose refused rows are lost.
-        refused = stack.enter_context(tabular.RejectFile(rejects or tabular.rejects_path(opened.path), opened))
-        result = service.import_spend(session, opened, refused, on_bytes=read)
-    counts = {"added": result.added, "changed": result.changed, "unchanged": result.unchanged}
-    output.show(imports.outcome(counts, result.refused), imports.COLUMNS, output.Listing(output.Format(format)))
-    if result.rows:
-        session.written.announce(_summary(result))
-    _tell_consequences(result)
-    imports.finish(refused, result.rows)
-
-
-def _summary(result: service.SpendImport) -> str:
-    written = f"spend days written: {result.added + result.changed:,}"
-    return f"{written}, others with new running totals: {result.rederived:,}" if result.rederived else written
-
-
-def _tell_consequences(result: service.SpendImport) -> None:
-    for month in result.settled:
-        output.warn(
-            f"{month.month} is {month.status} for {output.some(month.ibs)}: those commissions stay as they are, "
-            f"though this month's spend has changed (days: {month.days:,})"
-        )
-    if result.of_former_owners:
-        output.note(
-            "days that stay with the IB they were booked for, though the account now belongs to another: "
-            f"{result.of_former_owners:,}"
-        )
-
-
-@spend.command("list")
-def list_(
-    account: arguments.AccountFilter = None,
-    ib: arguments.IbFilter = None,
-    month: arguments.MonthFilter = None,
-    since: arguments.FromFilter = None,
-    until: arguments.ToFilter = None,
-    limit: output.LimitOption = 50,
-    format: output.FormatOption = output.Format.table,
-    output_file: output.OutputOption = None,
-    columns: output.ColumnsOption = None,
-) -> None:
-    """List spend by account and day, newest first.
-
-    Example: ibctl ads spend list --ib anna@example.com --month 2025-10
-    """
-    which = service.Filter(account, ib, *days.span(month, since, until))
-    with db.reading() as session:
-        rows, total = service.listing(session, which, limit=limit)
-    output.show(rows, COLUMNS, output.Listing(format, output_file, columns))
-    output.cut_note(len(rows), limit, total, "spend days")
-
-
-@spend.command()
-def export(
-    account: arguments.AccountFilter = None,
-    ib: arguments.IbFilter = None,
-    month: arguments.MonthFilter = None,
-    since: arguments.FromFilter = None,
-    until: arguments.ToFilter = None,
-    limit: output.LimitOption = 0,
-    format: output.FormatOption = output.Format.csv,
-    output_file: output.OutputOption = None,
-    columns: output.ColumnsOption = None,
-) -> None:
-    """Write all spend days with all columns, as CSV that can be imported.
-
-    Example: ibctl ads spend export --month 2025-10 --output october.csv
-    """
-    which = service.Filter(account, ib, *days.span(month, since, until))
-    with db.reading() as session:
-        query = service.export(session, which, limit=limit)
-        exports.write(session, query, COLUMNS, output.Listing(format, output_file, columns))
+SPEND = {
+    "import": "ibctl.ads.day_commands",
+    "list": "ibctl.ads.day_commands",
+    "export": "ibctl.ads.day_commands",
+    "report": "ibctl.ads.spend_commands",
+    "check": "ibctl.ads.spend_commands",
+    "reconcile": "ibctl.ads.spend_commands",
+    "restatements": "ibctl.ads.sync_commands",
+}
+CAMPAIGNS = {
+    "create": "ibctl.ads.create_commands",
+    "list": "ibctl.ads.campaign_commands",
+    "show": "ibctl.ads.campaign_commands",
+    "sync": "ibctl.ads.campaign_commands",
+    "pause": "ibctl.ads.switch_commands",
+    "resume": "ibctl.ads.switch_commands",
+    "archive": "ibctl.ads.switch_commands",
+}
+PLACES = {
+    "sync": "ibctl.ads.sync_commands",
+    "spend": "ibctl.ads.commands:spend",
+    "accounts": "ibctl.ads.account_commands:app",
+    "tokens": "ibctl.ads.token_commands:app",
+    "templates": "ibctl.ads.template_commands:app",
+    "campaigns": "ibctl.ads.commands:campaigns",
+    "boost": "ibctl.ads.create_commands",
+}
+spend = lazy.Group(SPEND, help="What each ad account spent on each day.")
+campaigns = lazy.Group(CAMPAIGNS, help="Campaigns: made, switched, and what they bring.")
+group = lazy.Group(PLACES, help="Facebook: ad accounts, spend, campaigns.")

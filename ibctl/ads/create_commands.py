@@ -19,6 +19,8 @@ from ibctl.integrations.facebook.client import Graph, Line
 from ibctl.integrations.facebook.failures import GraphError, TokenError
 from ibctl.output import Column, Format, Listing
 
+app = typer.Typer()
+
 CREATED_COLUMNS = [
     Column("id"), Column("name"), Column("status", "flag"), Column("fbCampaignId"), Column("fbAdSetId"),
     Column("creativeId"), Column("fbAdId"),
@@ -32,6 +34,7 @@ DryRunOption = Annotated[
 ActivateOption = Annotated[bool, typer.Option("--activate", help="Let it run once it is made; asks.")]
 
 
+@app.command()
 def create(
     template: Annotated[
         str,
@@ -95,6 +98,7 @@ def create(
         _run(graph, connection, intent, activate=activate, format=format, dry_run=dry_run, reason=reason)
 
 
+@app.command()
 def boost(
     post: Annotated[str, typer.Option(help="The post: PAGE_POST, or the post's own id.", show_default=False)],
     account: arguments.AccountOption,

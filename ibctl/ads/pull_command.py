@@ -19,7 +19,9 @@ from ibctl.errors import NotFoundError, RequestError, ServiceError, UsageError
 from ibctl.integrations.facebook import forms as facebook
 from ibctl.integrations.facebook.client import Line
 from ibctl.integrations.facebook.forms import DAYS_KEPT, Form, FormLead
-from ibctl.leads import import_command, orders, service
+from ibctl.leads import orders, service
+from ibctl.leads.arguments import RegionOption
+from ibctl.leads.notices import warn_of_settled
 from ibctl.output import Column, Format, Listing
 from ibctl.users import completion
 
@@ -66,7 +68,7 @@ def pull(
         ),
     ] = None,
     source: Annotated[str, typer.Option(help="The source of new leads.")] = "facebook",
-    region: import_command.RegionOption = None,
+    region: RegionOption = None,
     rejects: Annotated[Path, typer.Option(help="The folder for files of refused leads.", show_default="here")] = Path(),
     max_wait: arguments.MaxWaitOption = "5m",
     quiet: arguments.QuietOption = False,
@@ -176,7 +178,7 @@ def _tell(job: Pull, listing: Listing, *, quiet: bool) -> None:
     silent = quiet and not refused and not failed
     if not silent:
         output.show(job.rows, COLUMNS, listing)
-    import_command.warn_of_settled(form_leads.settled(job.taken))
+    warn_of_settled(form_leads.settled(job.taken))
     if elsewhere := sum(one.elsewhere for one in job.taken):
         output.note(f"leads that stay with another IB, whose they were already: {elsewhere:,}")
     if not silent:

@@ -21,6 +21,8 @@ from ibctl.integrations.facebook.client import Line
 from ibctl.integrations.facebook.failures import GraphError, SettingError
 from ibctl.output import Column
 
+app = typer.Typer()
+
 FIGURES = [
     Column("spend", "money"),
     Column("currency", "flag"),
@@ -55,6 +57,7 @@ RECONCILED = [
 ]
 
 
+@app.command()
 def report(
     by: Annotated[spend_report.By, typer.Option(help="What a row stands for.")] = "month",
     account: arguments.AccountFilter = None,
@@ -102,6 +105,7 @@ assert set(get_args(spend_report.By)) == set(KEYS)
 # --------------------------------------------------------------------------------------------------------------- check
 
 
+@app.command()
 def check(
     account: arguments.AccountFilter = None,
     month: arguments.MonthFilter = None,
@@ -203,6 +207,7 @@ RECONCILE_EPILOG = (
 )
 
 
+@app.command(epilog=RECONCILE_EPILOG)
 def reconcile(
     file: Annotated[Path, typer.Argument(metavar="INVOICE.csv", help=imports.FORMATS, show_default=False)],
     rejects: imports.RejectsOption = None,

@@ -17,6 +17,8 @@ from ibctl.errors import RequestError, UsageError
 from ibctl.integrations.facebook.client import Line
 from ibctl.output import Column, Format, Listing
 
+app = typer.Typer()
+
 COLUMNS = [Column("id", brief=False), Column("name"), Column("account"), Column("outcome")]
 
 AccountOption = Annotated[
@@ -26,6 +28,7 @@ AccountOption = Annotated[
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Let Facebook judge it, and change nothing.")]
 
 
+@app.command()
 def pause(
     campaign: arguments.CampaignsArgument = None,
     account: AccountOption = None,
@@ -42,6 +45,7 @@ def pause(
     _switch(_asked(campaign, account), "PAUSED", "paused", format, max_wait=max_wait, dry_run=dry_run, reason=reason)
 
 
+@app.command()
 def resume(
     campaign: arguments.CampaignsArgument = None,
     account: AccountOption = None,
@@ -65,6 +69,7 @@ def resume(
     _switch(asked, "ACTIVE", "resumed", format, max_wait=max_wait, dry_run=dry_run, reason=reason)
 
 
+@app.command()
 def archive(
     campaign: arguments.CampaignsArgument,
     max_wait: arguments.MaxWaitOption = "5m",

@@ -18,6 +18,8 @@ from ibctl.errors import UsageError
 from ibctl.integrations.facebook.client import Line
 from ibctl.output import Column
 
+app = typer.Typer()
+
 COLUMNS = [
     Column("adAccountId", "flag"),
     Column("email", brief=False),
@@ -39,6 +41,7 @@ RESTATEMENT_COLUMNS = [
 ]
 
 
+@app.command("sync")
 def sync_(
     account: arguments.AccountsFilter = None,
     since: Annotated[
@@ -138,6 +141,7 @@ def _tell_settled(settled: Sequence[Settled]) -> None:
         )
 
 
+@app.command()
 def restatements(
     account: arguments.AccountFilter = None,
     ib: arguments.IbFilter = None,

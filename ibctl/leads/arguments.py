@@ -19,3 +19,4 @@ LeadsOrNone = Annotated[
     typer.Argument(metavar="LEAD", help="Emails, ids or tracking tokens; - reads a list.", show_default=False),
 ]
 IbFilter = Annotated[str | None, typer.Option(help="Only this IB's: email or id.", autocompletion=completion.ibs)]
+RegionOption = Annotated[str | None, typer.Option(help="Country of phone numbers without +, like DE.")]

@@ -8,10 +8,12 @@ import typer
 
 from ibctl import db, output
 from ibctl.leads import duplicates, merging
-from ibctl.leads.import_command import warn_of_settled
 from ibctl.leads.merge_rules import Money
+from ibctl.leads.notices import warn_of_settled
 from ibctl.output import Column
 from ibctl.users import completion
+
+app = typer.Typer()
 
 COLUMNS = [
     Column("group", "number"),
@@ -27,6 +29,7 @@ COLUMNS = [
 ]
 
 
+@app.command()
 def dupes(
     ib: Annotated[
         str | None, typer.Option(help="Only groups with a lead of this IB.", autocompletion=completion.ibs)
@@ -53,6 +56,7 @@ def dupes(
     output.cut_note(min(limit or found.groups, found.groups), limit, found.groups, "groups of duplicates")
 
 
+@app.command()
 def merge(
     keep: Annotated[str, typer.Argument(metavar="KEEP", help="The lead that stays.", show_default=False)],
     others: Annotated[list[str], typer.Argument(metavar="OTHER...", help="Leads that go.", show_default=False)],

@@ -12,6 +12,8 @@ from ibctl.leads import listing
 from ibctl.leads.arguments import IbFilter
 from ibctl.output import Column
 
+app = typer.Typer()
+
 # Never broken over lines.
 BAR = Column("bar", "flag")
 STAGE_COLUMNS = [
@@ -24,6 +26,7 @@ COUNT_COLUMNS = [
 ]  # fmt: skip
 
 
+@app.command()
 def funnel(
     by: Annotated[funnels.By, typer.Option(help="What makes a row.")] = "stage",
     ib: IbFilter = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,14 @@ import typer
 from ibctl import db, imports, output, tabular
 from ibctl.errors import RequestError, UsageError
 from ibctl.leads import batches, mappings, orders
+from ibctl.leads.arguments import RegionOption
 from ibctl.leads.importing import Imported, Importer
-from ibctl.leads.settled import Settled
+from ibctl.leads.notices import warn_of_settled
 from ibctl.models.imports import LeadImport
 from ibctl.output import Column
 from ibctl.users import completion
+
+app = typer.Typer()
 
 COLUMNS = [Column("rows", "number"), Column("outcome"), Column("code")]
 EPILOG = (
@@ -34,7 +37,6 @@ def complete_mapping(ctx: typer.Context, incomplete: str) -> list[str]:
     return completion.answer(ctx, lambda session: mappings.names(session, incomplete))
 
 
-RegionOption = Annotated[str | None, typer.Option(help="Country of phone numbers without +, like DE.")]
 ModeOption = Annotated[
     str | None,
     typer.Option(
@@ -63,6 +65,7 @@ AssignOption = Annotated[
 ]
 
 
+@app.command("import", epilog=EPILOG)
 def import_(
     file: Annotated[Path, typer.Argument(help=imports.FORMATS, show_default=False)],
     mode: ModeOption = None,
@@ -243,12 +246,3 @@ def _tell_consequences(result: Imported) -> None:
     if result.kept:
         kept = ", ".join(f"{name} ({count:,})" for name, count in result.kept.items())
         output.note(f"what leads say stayed where rows say otherwise, by the columns' rules: {kept}")
-
-
-def warn_of_settled(settled: Sequence[Settled]) -> None:
-    """Warn of months, being paid or paid, whose commissions no longer agree with their leads."""
-    for month in settled:
-        output.warn(
-            f"{month.month} is {month.status} for {output.some(month.ibs)}: that commission stays as it is, though "
-            f"{month.leads:,} leads that count in it have changed"
-        )

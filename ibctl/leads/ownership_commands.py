@@ -13,9 +13,11 @@ from ibctl import config, days, db, output
 from ibctl.errors import UsageError
 from ibctl.leads import naming, ownership
 from ibctl.leads.arguments import LeadsArgument, LeadsOrNone
-from ibctl.leads.import_command import warn_of_settled
+from ibctl.leads.notices import warn_of_settled
 from ibctl.output import Column
 from ibctl.users import completion
+
+app = typer.Typer()
 
 COLUMNS = [Column("ib"), Column("leads", "number"), Column("changed", "number")]
 
@@ -33,6 +35,7 @@ def day_option(name: str, text: str | None) -> date | None:
         raise UsageError(f"{name}: {exc}") from None
 
 
+@app.command()
 def assign(
     leads: LeadsArgument,
     ib: Annotated[
@@ -73,6 +76,7 @@ def assign(
     warn_of_settled(shared.settled)
 
 
+@app.command()
 def transfer(
     to: Annotated[str, typer.Option(help="The new owner: email or id.", autocompletion=completion.ibs)],
     leads: LeadsOrNone = None,

@@ -15,9 +15,12 @@ from ibctl.leads.arguments import LeadsOrNone
 from ibctl.leads.ownership_commands import day_option, leads_named
 from ibctl.output import Column
 
+app = typer.Typer()
+
 COLUMNS = [Column("what"), Column("rows", "number")]
 
 
+@app.command()
 def anonymize(
     leads: LeadsOrNone = None,
     before: Annotated[str | None, typer.Option(metavar="DATE", help="All leads captured before this day.")] = None,

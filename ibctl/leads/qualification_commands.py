@@ -8,10 +8,11 @@ import typer
 
 from ibctl import config, days, db, money, output, rendering
 from ibctl.leads import programme_rules, qualification, service
-from ibctl.leads.import_command import warn_of_settled
+from ibctl.leads.notices import warn_of_settled
 from ibctl.output import Column, Listing
 from ibctl.users import completion
 
+app = typer.Typer()
 programmes_app = typer.Typer(no_args_is_help=True, help="What brokers ask of a lead, and what they pay for it.")
 
 COLUMNS = [
@@ -126,6 +127,7 @@ def show(
 # ----------------------------------------------------------------------------------------------------------- qualifying
 
 
+@app.command()
 def qualify(
     leads: Annotated[
         list[str] | None,
@@ -178,6 +180,7 @@ def _tell_others(result: qualification.Qualified) -> None:
 # ------------------------------------------------------------------------------------------------------------- progress
 
 
+@app.command()
 def progress(
     lead: Annotated[str, typer.Argument(metavar="LEAD", help="Email, id or tracking token.", show_default=False)],
     format: output.FormatOption = output.Format.table,

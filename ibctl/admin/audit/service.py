@@ -9,11 +9,12 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, SQLModel, col, select
+from sqlmodel import Session, col, select
 
 from ibctl.admin.audit import rules
 from ibctl.crypto import SealedText
 from ibctl.errors import NotFoundError, UsageError
+from ibctl.models import catalogue
 from ibctl.models.ledger import CAPTURED, ChangeSet, change, change_image
 
 _STREAMED = {"stream_results": True, "yield_per": 2000}
@@ -31,7 +32,7 @@ def find(session: Session, number: int) -> ChangeSet:
 
 def table_name(text: str) -> str:
     """Return a recorded table's exact name for what a user wrote (`lead`). Raises UsageError."""
-    names = [*(table.name for table in SQLModel.metadata.sorted_tables if table.schema is None), *CAPTURED]
+    names = [*(table.name for table in catalogue.METADATA.sorted_tables if table.schema is None), *CAPTURED]
     for name in names:
         if name.lower() == text.lower():
             return name
@@ -127,7 +128,7 @@ def recent(session: Session, prefix: str) -> list[tuple[str, str]]:
 def secret_columns() -> Mapping[str, frozenset[str]]:
     """Return, by table, the columns that are never shown: the sealed ones, and those that no model has in its repr."""
     found: dict[str, frozenset[str]] = {}
-    for mapper in SQLModel._sa_registry.mappers:
+    for mapper in catalogue.MAPPERS.mappers:
         fields = mapper.class_.model_fields
         names = {
             column.name
@@ -141,7 +142,7 @@ def secret_columns() -> Mapping[str, frozenset[str]]:
 @cache
 def column_order() -> Mapping[str, list[str]]:
     """Return, by table, the names of its columns as the models have them."""
-    return {table.name: [column.name for column in table.columns] for table in SQLModel.metadata.tables.values()}
+    return {table.name: [column.name for column in table.columns] for table in catalogue.METADATA.tables.values()}
 
 
 def count_changes(session: Session, number: int, *, table: str | None = None, row: str | None = None) -> int:

@@ -14,10 +14,9 @@ from itertools import groupby
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlmodel import SQLModel
 
 from ibctl.admin.database import indexes, schema
-from ibctl.models import ledger
+from ibctl.models import catalogue, ledger
 
 UPGRADE = "run `ibctl db upgrade`"
 
@@ -128,7 +127,7 @@ _RULES = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d
 
 def _read(connection: sa.Connection, platform_schema: str) -> Live:
     """Read four catalogues whole; table by table it would be hundreds of queries."""
-    wanted = [table.name for table in SQLModel.metadata.tables.values()]
+    wanted = [table.name for table in catalogue.METADATA.tables.values()]
     found = connection.execute(_TABLES, {"platform": platform_schema, "own": ledger.SCHEMA, "names": wanted})
     tables = {oid: LiveTable(*rest) for oid, *rest in found}
     oids = {"tables": list(tables)}
@@ -150,7 +149,7 @@ def _read(connection: sa.Connection, platform_schema: str) -> Live:
 
 def _compare_tables(connection: sa.Connection, live: Live, schema_name: str | None) -> Iterator[Difference]:
     tables = sorted(
-        (table for table in SQLModel.metadata.tables.values() if table.schema == schema_name),
+        (table for table in catalogue.METADATA.tables.values() if table.schema == schema_name),
         key=lambda table: table.name,
     )
     if not any((table.schema, table.name) in live for table in tables):
@@ -300,7 +299,7 @@ _LABELS = sa.text(
 
 
 def _compare_labels(connection: sa.Connection, live: Live, platform_schema: str) -> Iterator[Difference]:
-    tables = [table for table in SQLModel.metadata.tables.values() if (table.schema, table.name) in live]
+    tables = [table for table in catalogue.METADATA.tables.values() if (table.schema, table.name) in live]
     columns = [column for table in tables for column in table.columns]
     for kind in [column.type for column in columns if isinstance(column.type, sa.Enum)]:
         found = list(connection.scalars(_LABELS, {"platform": platform_schema, "name": kind.name}))

@@ -13,12 +13,11 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import sqlalchemy as sa
-from sqlmodel import SQLModel
 
 from ibctl import config, db, resources
 from ibctl.admin.database import indexes
 from ibctl.errors import ConfigError, RequestError
-from ibctl.models import ledger
+from ibctl.models import catalogue, ledger
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -101,7 +100,7 @@ def revisions(connection: sa.Connection) -> tuple[str, ...]:
 
 def platform_tables() -> list[str]:
     """Return the names of the web application's tables, sorted."""
-    return sorted(table.name for table in SQLModel.metadata.tables.values() if table.schema is None)
+    return sorted(table.name for table in catalogue.METADATA.tables.values() if table.schema is None)
 
 
 def look_at(connection: sa.Connection, platform_schema: str) -> None:

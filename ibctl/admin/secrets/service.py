@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from ibctl import config, crypto
 from ibctl.crypto import SealedText, SecretError
-from ibctl.models.platform import User
+from ibctl.models import catalogue
 
 BATCH = 2_000  # rows held in memory
 
@@ -104,6 +104,6 @@ class Check:
 
 
 def encrypted_columns() -> list[sa.Column[Any]]:
-    """Return every encrypted column of the models, in their order."""
-    tables = User.metadata.tables.values()  # those of all models
+    """Return every encrypted column of the models, the web application's first."""
+    tables = sorted(catalogue.METADATA.tables.values(), key=lambda table: table.schema is not None)
     return [column for table in tables for column in table.columns if isinstance(column.type, SealedText)]

@@ -1,0 +1,85 @@
+"""`ibctl commissions run`: calculate a month."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ibctl import config, db, money, months, output
+from ibctl.commissions import service
+from ibctl.commissions.arguments import MonthOption
+from ibctl.models.commissions import ClosedMonth
+from ibctl.output import Column, Format, Listing
+
+app = typer.Typer()
+
+RUN_COLUMNS = [
+    Column("month"),
+    Column("created", "number"),
+    Column("updated", "number"),
+    Column("unchanged", "number"),
+    Column("removed", "number"),
+    Column("held", "number", brief=False),
+    Column("sealed", "number"),
+    Column("drifted", "number", brief=False),
+    Column("totalPayout", "money"),
+]
+
+
+@app.command()
+def run(
+    month: MonthOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when all is well (for cron).")] = False,
+    form: output.SummaryFormatOption = "table",
+    dry_run: output.DryRunOption = False,
+    reason: output.ReasonOption = None,
+    _yes: output.YesOption = False,
+) -> None:
+    """Calculate a month's commissions for all IBs; without --month, the last full one.
+
+    Safe to repeat: open rows (PENDING, HELD) are brought up to date, PROCESSING and PAID ones are never touched.
+
+    Example: ibctl commissions run --month 2025-10
+    """
+    zone = config.settings().timezone
+    chosen = months.parse(month) if month else months.last_full(zone)
+    with db.transaction(dry_run=dry_run, reason=reason) as session:
+        result = service.run(session, chosen)
+    if result.closed is not None:
+        if not quiet:
+            output.show([], RUN_COLUMNS, Listing(Format(form)))
+            _say_closed(result.closed)
+        return
+    if not quiet:
+        _show_run(result, session.written, Format(form))
+    if result.drifted:
+        output.warn(
+            f"{result.drifted} of {result.sealed} PROCESSING or PAID rows of {chosen} would be different today; "
+            "they are left as they are"
+        )
+    if result.waiting and not quiet:
+        waiting, rows, sum_ = result.waiting
+        shown = money.show(sum_, config.settings().base_currency)
+        output.note(f"{rows:,} balances of {waiting}, {shown}, are carried on when it is closed")
+    if not quiet and chosen == months.current(zone):
+        output.note(f"{chosen} is not over yet in {zone.key}: run it again when it is")
+
+
+def _say_closed(closed: ClosedMonth) -> None:
+    output.note(
+        f"{closed.id} was closed on {closed.closed_at:%Y-%m-%d} by {closed.closed_by} and stays as it is; "
+        f"`ibctl commissions drift {closed.id}` shows what it would be today"
+    )
+
+
+def _show_run(result: service.RunResult, written: db.Written, form: Format) -> None:
+    row = {
+        "month": str(result.month), "created": result.created, "updated": result.updated,
+        "unchanged": result.unchanged, "removed": result.removed, "held": result.held, "sealed": result.sealed,
+        "drifted": result.drifted, "totalPayout": result.total_payout,
+    }  # fmt: skip
+    output.show([row], RUN_COLUMNS, Listing(form))
+    count = result.created + result.updated + result.unchanged
+    payout = money.show(result.total_payout, config.settings().base_currency)
+    written.announce(f"{result.month}: {count} open commissions, {payout} to pay out")

@@ -1,0 +1,17 @@
+"""What several commands about leads say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ibctl import output
+from ibctl.leads.settled import Settled
+
+
+def warn_of_settled(settled: Sequence[Settled]) -> None:
+    """Warn of months, being paid or paid, whose commissions no longer agree with their leads."""
+    for month in settled:
+        output.warn(
+            f"{month.month} is {month.status} for {output.some(month.ibs)}: that commission stays as it is, though "
+            f"{month.leads:,} leads that count in it have changed"
+        )

@@ -120,8 +120,13 @@ _DOUBTS = sa.text(
       WHERE c.year = :year AND c.month = :month
     ), provisional AS MATERIALIZED (
       SELECT n.id, array_agg(d.id) AS days FROM made JOIN ibctl.commission_snapshot n ON n.id = made."snapshotId"
-      CROSS JOIN LATERAL unnest(n."dayIds", n."dayAccounts", n."dayDates") AS d (id, account, date)
-      LEFT JOIN ibctl.ad_account_state a ON a.id = d.account
+      CROSS JOIN LATERAL unnest(n."dayIds", n."dayDates") WITH ORDINALITY AS d (id, date, number)
+      JOIN LATERAL (
+        SELECT one->>'id' AS id, sum(CAST(one->>'days' AS int)) OVER (ORDER BY number) AS through,
+          CAST(one->>'days' AS int) AS days
+        FROM jsonb_array_elements(n.inputs->'accounts') WITH ORDINALITY AS e (one, number)
+      ) of ON d.number > of.through - of.days AND d.number <= of.through
+      LEFT JOIN ibctl.ad_account_state a ON a.id = of.id
       WHERE (d.date BETWEEN a."firstDay" AND a."finalThrough") IS NOT TRUE GROUP BY 1
     ), stale AS MATERIALIZED (
       SELECT n.id, array_agg(DISTINCT i."leadId") AS leads

@@ -1,11 +1,11 @@
 """What the month's commissions of all IBs come to, as one statement over sets: the draft.
 
-Each source is read once, in a MATERIALIZED step of its own: on a large database the planner otherwise finds plans that
-take five times as long. The whole draft is one statement, so it sees one state of the database. `rules.py` calculates
-the same for one IB.
+Each source is read once, up to a MATERIALIZED step of its own: on a large database the planner otherwise finds plans
+that take five times as long. The whole draft is one statement, so it sees one state of the database. `rules.py`
+calculates the same for one IB.
 
 What counted is gathered in arrays, column by column: a jsonb object for each lead and spend day takes three times as
-long. All arrays of an IB come from one sorted step, so that their elements belong together.
+long. All arrays of an IB, or of its account, come from one sorted step, so that their elements belong together.
 """
 
 from __future__ import annotations
@@ -84,9 +84,24 @@ def statement(terms: str) -> sa.TextClause:
     return sa.text(draft(terms))
 
 
+# What counted, as a snapshot keeps it: of each lead and each spend day an element.
+ARRAYS = (
+    "leadIds", "leadCaptured", "leadQualified", "leadCpas", "dayIds", "dayDates", "dayAmounts", "dayRates",
+    "dayRateIds",
+)  # fmt: skip
+
+
+def digest(row: str) -> str:
+    """Return the SQL of the digest of all that a snapshot keeps; `row` names one, or a row of a draft."""
+    # In binary: to write the elements out in words takes longer than the digest itself.
+    words = f"convert_to(concat_ws('|', {row}.plan, {row}.inputs, {row}.figures), 'UTF8')"
+    arrays = " || ".join(f'array_send({row}."{name}")' for name in ARRAYS)
+    return f"encode(sha256({words} || {arrays}), 'hex')"
+
+
 _DRAFT = f"""
 WITH ib AS MATERIALIZED (
-  -- A number for each IB: a month's leads are sorted, and all steps joined, by it in half the time that ids take.
+  -- A number for each IB: the steps are joined by it in half the time that ids take.
   SELECT id, row_number() OVER () AS n FROM "User"
   WHERE {{who}} AND (CAST(:ib AS text) IS NULL OR id = :ib)
 ), {{terms}}, tier AS MATERIALIZED (
@@ -97,9 +112,9 @@ WITH ib AS MATERIALIZED (
   SELECT key, CAST(tier->>'from' AS numeric) AS since, CAST(tier->>'fixed' AS numeric) AS fixed,
     CAST(tier->>'percent' AS numeric) / 100 AS share
   FROM known CROSS JOIN LATERAL jsonb_array_elements(stored->'bonus') AS t (tier)
-), clawed AS MATERIALIZED (
+), clawed AS NOT MATERIALIZED (
   SELECT DISTINCT "leadId" FROM ibctl.adjustment WHERE kind = 'clawback'
-), lead AS MATERIALIZED (
+), lead AS NOT MATERIALIZED (
   SELECT l.id, l."userId", {_AMOUNT.format('l."cpaEarned"')} AS cpa,
     CASE WHEN l."leadCapturedAt" >= :from AND l."leadCapturedAt" < :to THEN l."leadCapturedAt" END AS captured,
     CASE WHEN l."qualifiedAt" >= :from AND l."qualifiedAt" < :to AND c."leadId" IS NULL THEN l."qualifiedAt"
@@ -107,63 +122,74 @@ WITH ib AS MATERIALIZED (
   FROM "Lead" l LEFT JOIN clawed c ON c."leadId" = l.id
   WHERE (l."leadCapturedAt" >= :from AND l."leadCapturedAt" < :to)
      OR (l."qualifiedAt" >= :from AND l."qualifiedAt" < :to)
-), transfer AS MATERIALIZED (
+), transfer AS NOT MATERIALIZED (
   -- Who owned a lead from `since` until `effectiveAt`; after the last one its "userId" does. What took effect before
   -- the month is of no account.
   SELECT "leadId", "fromUserId", "effectiveAt",
     lag("effectiveAt", 1, '-infinity') OVER (PARTITION BY "leadId" ORDER BY "effectiveAt", "createdAt", id) AS since
   FROM ibctl.lead_transfer WHERE "effectiveAt" > :from
-), owned AS MATERIALIZED (
+), owned AS NOT MATERIALIZED (
   SELECT l.id, l.cpa, l.captured, l.qualified,
     CASE WHEN c."leadId" IS NULL THEN l."userId" ELSE c."fromUserId" END AS capturer,
     CASE WHEN q."leadId" IS NULL THEN l."userId" ELSE q."fromUserId" END AS qualifier
   FROM lead l
   LEFT JOIN transfer c ON c."leadId" = l.id AND l.captured >= c.since AND l.captured < c."effectiveAt"
   LEFT JOIN transfer q ON q."leadId" = l.id AND l.qualified >= q.since AND l.qualified < q."effectiveAt"
-), share AS (
+), share AS NOT MATERIALIZED (
   -- A lead counts for whoever owned it when it was captured, and for whoever did when it qualified: mostly the same.
-  SELECT capturer AS "userId", id, captured,
-    CASE WHEN qualifier IS NOT DISTINCT FROM capturer THEN qualified END AS qualified,
-    CASE WHEN qualifier IS NOT DISTINCT FROM capturer AND qualified IS NOT NULL THEN cpa END AS cpa
-  FROM owned WHERE captured IS NOT NULL
-  UNION ALL
-  SELECT qualifier, id, NULL, qualified, cpa
-  FROM owned WHERE qualified IS NOT NULL AND (captured IS NULL OR qualifier IS DISTINCT FROM capturer)
+  SELECT CASE fact WHEN 'captured' THEN capturer ELSE qualifier END AS owner, id,
+    CASE fact WHEN 'captured' THEN captured END AS captured,
+    CASE WHEN fact = 'qualified' OR qualifier IS NOT DISTINCT FROM capturer THEN qualified END AS qualified,
+    CASE WHEN fact = 'qualified' OR qualifier IS NOT DISTINCT FROM capturer AND qualified IS NOT NULL THEN cpa
+      END AS cpa
+  FROM owned JOIN (VALUES ('captured'), ('qualified')) AS f (fact) ON CASE fact
+    WHEN 'captured' THEN captured IS NOT NULL
+    ELSE qualified IS NOT NULL AND (captured IS NULL OR qualifier IS DISTINCT FROM capturer) END
 ), counted AS MATERIALIZED (
-  SELECT ib.n, s.id, s.captured, s.qualified, s.cpa FROM share s JOIN ib ON ib.id = s."userId"
-  ORDER BY ib.n, s.id COLLATE "C"
+  -- Several processes read the leads, and below the days, which they could not beside a step: so the IBs come last.
+  SELECT * FROM share
+  WHERE owner IS NOT NULL AND (CAST(:ib AS text) IS NULL OR owner = :ib) ORDER BY owner COLLATE "C", id COLLATE "C"
 ), leads AS MATERIALIZED (
-  SELECT n, count(captured) AS captured, count(qualified) AS qualified, coalesce(sum(cpa), 0) AS cpa,
-    count(*) FILTER (WHERE qualified IS NOT NULL AND cpa IS NULL) AS bad,
-    array_agg(id) AS "leadIds", array_agg(captured) AS "leadCaptured", array_agg(qualified) AS "leadQualified",
-    array_agg(cpa) AS "leadCpas"
-  FROM counted GROUP BY n
+  SELECT ib.n, l.* FROM (
+    SELECT owner COLLATE "C" AS owner, count(captured) AS captured, count(qualified) AS qualified,
+      coalesce(sum(cpa), 0) AS cpa, count(*) FILTER (WHERE qualified IS NOT NULL AND cpa IS NULL) AS bad,
+      array_agg(id) AS "leadIds", array_agg(captured) AS "leadCaptured", array_agg(qualified) AS "leadQualified",
+      array_agg(cpa) AS "leadCpas"
+    FROM counted GROUP BY 1
+  ) l JOIN ib ON ib.id = l.owner
+), account_days AS MATERIALIZED (
+  -- What an ad account spent while it was one IB's. Rates only where they are none of 1: of an account all or none.
+  SELECT "userId" COLLATE "C" AS owner, account, count(*)::int AS days, coalesce(sum(amount * rate), 0) AS total,
+    count(*) FILTER (WHERE amount IS NULL) AS bad, count(*) FILTER (WHERE rate IS NULL) AS unrated,
+    array_agg(id) AS ids, array_agg(date) AS dates, array_agg(amount) AS amounts,
+    array_agg(rate) FILTER (WHERE converted) AS rates, array_agg(rate_id) FILTER (WHERE converted) AS rate_ids
+  FROM (
+    SELECT s."userId", s.id, s.date, a.id COLLATE "C" AS account, {_AMOUNT.format('s."dailySpend"')} AS amount,
+      r.id AS rate_id, nullif(upper(a.currency), :base) IS NOT NULL AS converted,
+      CASE WHEN nullif(upper(a.currency), :base) IS NULL THEN 1 ELSE r.rate END AS rate
+    FROM "AdSpendHistory" s
+    JOIN "FacebookAdAccount" a ON a.id = s."adAccountId"
+    LEFT JOIN ibctl.exchange_rate r
+      ON r.date = s.date AND r.currency = nullif(upper(a.currency), :base) AND r."baseCurrency" = :base
+    WHERE s.date >= :first_day AND s.date < :next_day AND s."dailySpend" <> 0
+      AND (CAST(:ib AS text) IS NULL OR s."userId" = :ib)
+    -- There is one row for an account and day.
+    ORDER BY s."userId" COLLATE "C", a.id COLLATE "C", s.date
+  ) sorted GROUP BY 1, 2
 ), spend AS MATERIALIZED (
-  -- Several processes read, convert and sort the days, which they could not beside a step: so the IBs come last.
   SELECT ib.n, day.* FROM (
-    SELECT "userId" COLLATE "C" AS owner, coalesce(sum(amount * rate), 0) AS total,
-      count(*) FILTER (WHERE amount IS NULL) AS bad, count(*) FILTER (WHERE rate IS NULL) AS unrated,
-      array_agg(DISTINCT account COLLATE "C") AS account_ids,
-      array_agg(id) AS "dayIds", array_agg(account) AS "dayAccounts", array_agg(date) AS "dayDates",
-      array_agg(amount) AS "dayAmounts", array_agg(rate) AS "dayRates", array_agg(rate_id) AS "dayRateIds"
-    FROM (
-      SELECT s."userId", s.id, s.date, a.id AS account, {_AMOUNT.format('s."dailySpend"')} AS amount, r.id AS rate_id,
-        CASE WHEN nullif(upper(a.currency), :base) IS NULL THEN 1 ELSE r.rate END AS rate
-      FROM "AdSpendHistory" s
-      JOIN "FacebookAdAccount" a ON a.id = s."adAccountId"
-      LEFT JOIN ibctl.exchange_rate r
-        ON r.date = s.date AND r.currency = nullif(upper(a.currency), :base) AND r."baseCurrency" = :base
-      WHERE s.date >= :first_day AND s.date < :next_day AND s."dailySpend" <> 0
-        AND (CAST(:ib AS text) IS NULL OR s."userId" = :ib)
-      -- There is one row for an account and day. In this order DISTINCT needs no sort of its own.
-      ORDER BY s."userId" COLLATE "C", a.id COLLATE "C", s.date
-    ) sorted GROUP BY 1
+    SELECT owner, sum(total) AS total, sum(bad) AS bad, sum(unrated) AS unrated,
+      jsonb_agg(jsonb_build_object('id', account, 'account', coalesce(a."adAccountId", a.id),
+        'currency', upper(a.currency), 'days', days) ORDER BY account) AS accounts,
+      ibctl.array_concat(ids ORDER BY account) AS "dayIds", ibctl.array_concat(dates ORDER BY account) AS "dayDates",
+      ibctl.array_concat(amounts ORDER BY account) AS "dayAmounts",
+      ibctl.array_concat(CASE WHEN mixed THEN coalesce(rates, array_fill(1::numeric, ARRAY[days])) END
+        ORDER BY account) AS "dayRates",
+      ibctl.array_concat(CASE WHEN mixed THEN coalesce(rate_ids, array_fill(NULL::text, ARRAY[days])) END
+        ORDER BY account) AS "dayRateIds"
+    FROM (SELECT d.*, bool_or(rates IS NOT NULL) OVER (PARTITION BY owner) AS mixed FROM account_days d) d
+    JOIN "FacebookAdAccount" a ON a.id = account GROUP BY 1
   ) day JOIN ib ON ib.id = day.owner
-), accounts AS MATERIALIZED (
-  SELECT n, jsonb_agg(jsonb_build_object('id', a.id, 'account', coalesce(a."adAccountId", a.id),
-      'currency', upper(a.currency)) ORDER BY number) AS list
-  FROM spend CROSS JOIN LATERAL unnest(account_ids) WITH ORDINALITY AS u (id, number)
-  JOIN "FacebookAdAccount" a ON a.id = u.id GROUP BY 1
 ), booked AS MATERIALIZED (
   SELECT n, coalesce(sum(amount) FILTER (WHERE kind <> 'carry'), 0) AS adjusted,
     coalesce(sum(amount) FILTER (WHERE kind = 'carry'), 0) AS carried,
@@ -191,7 +217,7 @@ WITH ib AS MATERIALIZED (
   FROM summed JOIN tier USING (key) WHERE since <= measure GROUP BY 1
 ), numbered AS MATERIALIZED (
   SELECT n, key, c.cpa, row_number() OVER (PARTITION BY n ORDER BY c.qualified, c.id COLLATE "C") AS number
-  FROM counted c JOIN summed s USING (n)
+  FROM counted c JOIN ib ON ib.id = c.owner JOIN summed s USING (n)
   WHERE c.qualified IS NOT NULL AND s.method = 'marginal' AND s.by = 'qualified-leads'
 ), by_lead AS MATERIALIZED (
   SELECT n, sum(cpa * rate) AS counted FROM numbered JOIN tier USING (key)
@@ -226,11 +252,11 @@ WITH ib AS MATERIALIZED (
     CAST(:next_day AS date) + CAST(k.stored->>'holdDays' AS int) AS "payableFrom",
     jsonb_build_object('zone', CAST(:zone AS text), 'from', {_ISO.format("CAST(:from AS timestamp)")},
       'to', {_ISO.format("CAST(:to AS timestamp)")}, 'baseCurrency', CAST(:base AS text),
-      'accounts', coalesce(a.list, '[]'), 'adjustments', coalesce(b.lines, '[]')) AS inputs,
+      'accounts', coalesce(s.accounts, '[]'), 'adjustments', coalesce(b.lines, '[]')) AS inputs,
     coalesce(l."leadIds", '{{}}') AS "leadIds", coalesce(l."leadCaptured", '{{}}') AS "leadCaptured",
     coalesce(l."leadQualified", '{{}}') AS "leadQualified", coalesce(l."leadCpas", '{{}}') AS "leadCpas",
-    coalesce(s."dayIds", '{{}}') AS "dayIds", coalesce(s."dayAccounts", '{{}}') AS "dayAccounts",
-    coalesce(s."dayDates", '{{}}') AS "dayDates", coalesce(s."dayAmounts", '{{}}') AS "dayAmounts",
+    coalesce(s."dayIds", '{{}}') AS "dayIds", coalesce(s."dayDates", '{{}}') AS "dayDates",
+    coalesce(s."dayAmounts", '{{}}') AS "dayAmounts",
     coalesce(s."dayRates", '{{}}') AS "dayRates", coalesce(s."dayRateIds", '{{}}') AS "dayRateIds",
     jsonb_build_object(
       'totalAdSpend', "totalAdSpend"::text, 'totalLeads', "totalLeads", 'qualifiedLeads', "qualifiedLeads",
@@ -240,9 +266,7 @@ WITH ib AS MATERIALIZED (
       'rounding', rounding::text, 'balance', balance::text, 'carriedOut', "carriedOut"::text,
       'writtenOff', "writtenOff"::text) AS figures
   FROM figured f JOIN ib USING (n) LEFT JOIN known k USING (key) LEFT JOIN leads l USING (n)
-  LEFT JOIN spend s USING (n) LEFT JOIN booked b USING (n) LEFT JOIN accounts a USING (n)
+  LEFT JOIN spend s USING (n) LEFT JOIN booked b USING (n)
 )
-SELECT s.*, encode(sha256(convert_to(concat_ws('|', plan, inputs, figures, "leadIds", "leadCaptured", "leadQualified",
-  "leadCpas", "dayIds", "dayAccounts", "dayDates", "dayAmounts", "dayRates", "dayRateIds"), 'UTF8')), 'hex') AS digest
-FROM snapshot s
+SELECT s.*, {digest("s")} AS digest FROM snapshot s
 """

@@ -88,7 +88,7 @@ def snapshot(row: sa.RowMapping) -> Snapshot:
 
 def inputs(row: sa.RowMapping) -> Inputs:
     """Return the inputs that a row of the snapshots' table, or of a draft, holds."""
-    stored = row["inputs"]
+    stored, days = row["inputs"], len(row["dayIds"])
     return replace(
         amounts(row, stored["adjustments"]),
         base=stored["baseCurrency"],
@@ -97,16 +97,17 @@ def inputs(row: sa.RowMapping) -> Inputs:
         end=_moment(stored["to"]),
         accounts=[Account(one["id"], one["account"], one["currency"]) for one in stored["accounts"]],
         day_ids=row["dayIds"],
-        day_accounts=row["dayAccounts"],
+        day_accounts=[one["id"] for one in stored["accounts"] for _ in range(one["days"])],
         dates=row["dayDates"],
-        rate_ids=row["dayRateIds"],
+        rates=row["dayRates"] or [Decimal(1)] * days,
+        rate_ids=row["dayRateIds"] or [None] * days,
     )
 
 
 def amounts(row: Mapping[str, Any] | sa.RowMapping, adjustments: Sequence[Mapping[str, Any]]) -> Inputs:
     """Return of the inputs that a row holds those that `rules.figures` needs; `adjustments` as they are stored.
 
-    Without `dayRates`, all amounts are in the base currency: to read a million ones takes longer than to add up.
+    Without `dayRates`, all amounts are in the base currency: to keep a million ones takes longer than to add up.
     """
     return Inputs(
         lead_ids=row["leadIds"],

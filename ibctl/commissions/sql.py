@@ -24,12 +24,7 @@ PLAN_FOR_SETS = sa.text(
     "set_config('parallel_setup_cost', '100', true), set_config('parallel_tuple_cost', '0.01', true)"
 )
 PLAN_FREELY = sa.text("SELECT set_config('enable_nestloop', 'on', true)")
-# What a snapshot keeps: of the inputs, arrays that are as long as the IB had leads and spend days.
-_ARRAYS = (
-    "leadIds", "leadCaptured", "leadQualified", "leadCpas", "dayIds", "dayAccounts", "dayDates", "dayAmounts",
-    "dayRates", "dayRateIds",
-)  # fmt: skip
-_KEPT = ("plan", "inputs", *_ARRAYS, "figures", "payableFrom", "digest")
+_KEPT = ("plan", "inputs", *draft_sql.ARRAYS, "figures", "payableFrom", "digest")
 
 
 def _columns(names: Sequence[str], source: str = "d.") -> str:
@@ -43,8 +38,9 @@ CREATE_DRAFT = sa.text(
     f"""
     CREATE TEMP TABLE commission_draft WITH (toast_tuple_target = 8160) AS
     SELECT d."userId", d.key, d.unplanned, d.bad_leads, d.bad_days, d.unrated, d.foreign_, d.fresh,
-      {_columns([*rules.FIGURES, *rules.BALANCE])}, {_columns([name for name in _KEPT if name not in _ARRAYS])},
-      {", ".join(f'CASE WHEN d.fresh THEN d."{name}" END AS "{name}"' for name in _ARRAYS)}
+      {_columns([*rules.FIGURES, *rules.BALANCE])},
+      {_columns([name for name in _KEPT if name not in draft_sql.ARRAYS])},
+      {", ".join(f'CASE WHEN d.fresh THEN d."{name}" END AS "{name}"' for name in draft_sql.ARRAYS)}
     FROM (
       SELECT d.*, c.id IS NULL OR {_OPEN} AND (n.digest IS DISTINCT FROM d.digest OR {DIFFERS}) AS fresh
       FROM ({draft_sql.draft(draft_sql.IN_FORCE)}) d
@@ -112,7 +108,7 @@ UNCHECKED = sa.text(
     f"""
     SELECT u.email, d.key, {_columns([*rules.FIGURES, *rules.BALANCE])},
       nullif(d.inputs->'adjustments', '[]') AS booked, d."leadIds", d."leadCaptured", d."leadQualified", d."leadCpas",
-      d."dayAmounts", CASE WHEN 1 <> ANY(d."dayRates") THEN d."dayRates" END AS "dayRates"
+      d."dayAmounts", d."dayRates"
     FROM commission_draft d JOIN "User" u ON u.id = d."userId" WHERE d.fresh
     """
 )

@@ -46,8 +46,6 @@ class Verified:
     booked: int = 0
 
 
-_KEPT = """n.plan, n.inputs, n.figures, n."leadIds", n."leadCaptured", n."leadQualified", n."leadCpas", n."dayIds",
-  n."dayAccounts", n."dayDates", n."dayAmounts", n."dayRates", n."dayRateIds\""""
 _ROWS = sa.text(
     f"""
     WITH draft AS MATERIALIZED (
@@ -56,7 +54,7 @@ _ROWS = sa.text(
     SELECT c."userId", u.email, n.id AS snapshot, md5(n.plan::text) AS key,
       nullif(n.inputs->'adjustments', '[]') AS booked, n.figures, n."leadIds", n."leadCaptured", n."leadQualified",
       n."leadCpas", n."dayAmounts", n."dayRates",
-      n.digest <> encode(sha256(convert_to(concat_ws('|', {_KEPT}), 'UTF8')), 'hex') AS forged,
+      n.digest <> {draft_sql.digest("n")} AS forged,
       n.digest IS DISTINCT FROM d.digest AS other, coalesce(d.earned, 0) - {drifting.EARNED} = b.booked AS settled,
       {", ".join(f'c."{name}"::numeric' for name in rules.FIGURES)}
     FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"

@@ -239,7 +239,7 @@ class CommissionSnapshot(SQLModel, table=True):
     change_set_id: int = Field(sa_column=Column("changeSetId", BigInteger, nullable=False))
     # The terms in full and their `text`, so that a later change of plan changes nothing here.
     plan: dict[str, Any] = Field(sa_column=Column("plan", JSONB, nullable=False))
-    # {"zone", "from", "to", "baseCurrency", "accounts": [{"id", "account", "currency"}],
+    # {"zone", "from", "to", "baseCurrency", "accounts": [{"id", "account", "currency", "days"}],
     # "adjustments": [{"id", "kind", "amount", "leadId", "reason"}]}
     inputs: dict[str, Any] = Field(sa_column=Column("inputs", JSONB, nullable=False))
     # Of each lead that was captured or qualified in the month: its id, when (where that was in the month), its CPA
@@ -248,10 +248,9 @@ class CommissionSnapshot(SQLModel, table=True):
     lead_captured: list[dt.datetime | None] = Field(sa_column=_array("leadCaptured", TIMESTAMP(precision=3)))
     lead_qualified: list[dt.datetime | None] = Field(sa_column=_array("leadQualified", TIMESTAMP(precision=3)))
     lead_cpas: list[Decimal | None] = Field(sa_column=_array("leadCpas", Numeric))
-    # Of each spend day: its id, its account's (in `accounts`), the day, the amount, what one unit of the currency was
-    # worth, and the id of the exchange rate that says so (NULL in the base currency).
+    # Of each spend day, account after account (of each as many as `accounts` says): its id, the day, the amount; where
+    # any amount is not in the base currency, what one unit was worth, and the id of the exchange rate that says so.
     day_ids: list[str] = Field(sa_column=_array("dayIds", Text))
-    day_accounts: list[str] = Field(sa_column=_array("dayAccounts", Text))
     day_dates: list[dt.date] = Field(sa_column=_array("dayDates", Date))
     day_amounts: list[Decimal] = Field(sa_column=_array("dayAmounts", Numeric))
     day_rates: list[Decimal] = Field(sa_column=_array("dayRates", Numeric))
@@ -260,7 +259,7 @@ class CommissionSnapshot(SQLModel, table=True):
     figures: dict[str, Any] = Field(sa_column=Column("figures", JSONB, nullable=False))
     # The first day on which it can be paid out.
     payable_from: dt.date = Field(sa_column=Column("payableFrom", Date, nullable=False))
-    # SHA-256 in hex over all of these as text: equal digests, equal calculation.
+    # SHA-256 in hex over all of these: equal digests, equal calculation.
     digest: str = Field(sa_column=Column("digest", Text, nullable=False))
 
 

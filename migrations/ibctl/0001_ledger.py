@@ -18,7 +18,16 @@ def _created() -> sa.Column[object]:
     return sa.Column("createdAt", TIMESTAMP(precision=3), nullable=False)
 
 
+# Arrays one after the other, where array_agg makes a table of them.
+CONCAT = """
+CREATE AGGREGATE ibctl.array_concat(anycompatiblearray) (
+  sfunc = array_cat, stype = anycompatiblearray, parallel = safe
+)
+"""
+
+
 def upgrade() -> None:
+    op.execute(CONCAT)
     op.create_table(
         "change_set",
         sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
@@ -221,7 +230,6 @@ def upgrade() -> None:
         sa.Column("leadQualified", ARRAY(TIMESTAMP(precision=3)), nullable=False),
         sa.Column("leadCpas", ARRAY(sa.Numeric), nullable=False),
         sa.Column("dayIds", ARRAY(sa.Text), nullable=False),
-        sa.Column("dayAccounts", ARRAY(sa.Text), nullable=False),
         sa.Column("dayDates", ARRAY(sa.Date), nullable=False),
         sa.Column("dayAmounts", ARRAY(sa.Numeric), nullable=False),
         sa.Column("dayRates", ARRAY(sa.Numeric), nullable=False),
@@ -374,6 +382,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP AGGREGATE ibctl.array_concat(anycompatiblearray)")
     for table in (
         "spend_restatement", "ad_action_types", "ad_account_state",
         "form_lead", "lead_form", "campaign_build",

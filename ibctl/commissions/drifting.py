@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -102,6 +103,10 @@ _UNMADE = sa.text(
 )
 
 
+# How many IBs' months are held in memory at once.
+HELD = 500
+
+
 def final_months(session: Session) -> list[Month]:
     """Return the months that are closed, or have rows that are being paid or paid, the newest first."""
     return [Month(*row) for row in session.execute(_FINAL)]
@@ -165,20 +170,28 @@ def changes(session: Session, month: Month, kept: Mapping[str, str | None]) -> I
 
     None names no snapshot: everything is new. The data of today are read once for all of them.
     """
-    gone, only = dict(kept), next(iter(kept)) if len(kept) == 1 else None
-    values = {**service.draft_parameters(month, ib=only), "users": list(kept)}
-    if kept:
-        streamed = {"stream_results": True, "yield_per": 500}
-        with session.execute(_TODAY, values, execution_options=streamed) as found:
-            for row in found.mappings():
-                then = _inputs(session, gone.pop(row["userId"]))
-                yield row["userId"], moved.moved(then, snapshots.snapshot(row).inputs)
-    for user_id, snapshot_id in gone.items():
-        yield user_id, moved.moved(_inputs(session, snapshot_id), rules.Inputs())
+    gone = dict(kept)
+    for rows in _today(session, month, list(kept)) if kept else ():
+        users = [row["userId"] for row in rows]
+        then = _inputs(session, [gone.pop(user) for user in users])
+        for user, row, before in zip(users, rows, then, strict=True):
+            yield user, moved.moved(before, snapshots.snapshot(row).inputs)
+    rest = iter(gone.items())
+    while some := dict(islice(rest, HELD)):
+        for user, before in zip(some, _inputs(session, list(some.values())), strict=True):
+            yield user, moved.moved(before, rules.Inputs())
 
 
-def _inputs(session: Session, snapshot_id: str | None) -> rules.Inputs:
-    return snapshots.by_id(session, snapshot_id).inputs if snapshot_id else rules.Inputs()
+def _today(session: Session, month: Month, users: list[str]) -> Iterator[Sequence[sa.RowMapping]]:
+    values = {**service.draft_parameters(month, ib=users[0] if len(users) == 1 else None), "users": users}
+    streamed = {"stream_results": True, "yield_per": HELD}
+    with session.execute(_TODAY, values, execution_options=streamed) as found:
+        yield from found.mappings().partitions()
+
+
+def _inputs(session: Session, snapshot_ids: Sequence[str | None]) -> Iterator[rules.Inputs]:
+    kept = snapshots.by_ids(session, [one for one in snapshot_ids if one])
+    return (kept[one].inputs if one else rules.Inputs() for one in snapshot_ids)
 
 
 _CAUSES = sa.text(

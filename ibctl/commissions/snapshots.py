@@ -39,7 +39,7 @@ _CURRENT = sa.text(
     WHERE s.id = :commission
     """
 )
-_BY_ID = sa.text("SELECT * FROM ibctl.commission_snapshot WHERE id = :id")
+_BY_IDS = sa.text("SELECT * FROM ibctl.commission_snapshot WHERE id = ANY(:ids)")
 _OF_MONTH = sa.text(
     """
     SELECT n.*, c.id AS commission, u.email FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
@@ -56,9 +56,9 @@ def current(session: Session, commission_id: str) -> Snapshot | None:
     return snapshot(row) if row else None
 
 
-def by_id(session: Session, snapshot_id: str) -> Snapshot:
-    """Return a kept snapshot."""
-    return snapshot(session.execute(_BY_ID, {"id": snapshot_id}).mappings().one())
+def by_ids(session: Session, ids: Sequence[str]) -> dict[str, Snapshot]:
+    """Return kept snapshots by their ids."""
+    return {row["id"]: snapshot(row) for row in session.execute(_BY_IDS, {"ids": ids}).mappings()}
 
 
 def of_month(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from ibctl.commissions import drifting
 from tests.commissions.conftest import Platform
 from tests.commissions.payout_cases import earner
 from tests.conftest import Result
@@ -242,9 +243,27 @@ def test_drift_of_many_ibs_reads_the_data_of_today_once(
     close(ibctl)
     platform.sql('UPDATE "AdSpendHistory" SET "dailySpend" = 300')
     platform.lead(platform.user("new@x.y"), "2025-10-03", "2025-10-04", 100)
-    with counting("WITH ib AS MATERIALIZED") as drafts, counting("ibctl.change c") as lookups:
+    with (
+        counting("WITH ib AS MATERIALIZED") as drafts, counting("ibctl.change c") as lookups,
+        counting("FROM ibctl.commission_snapshot WHERE id") as snapshots,
+    ):  # fmt: skip
         rows = drifted(ibctl, "2025-10")
     assert [(row["email"], row["difference"], row["inputs"]) for row in rows] == [
         *((f"ib{number}@x.y", 10, 1) for number in range(4)), ("new@x.y", 30, 3),
     ]  # fmt: skip
-    assert (len(drafts), len(lookups)) == (2, 1)
+    assert (len(drafts), len(lookups), len(snapshots)) == (2, 1, 1)
+
+
+def test_drift_is_the_same_however_few_ibs_are_held_in_memory_at_once(
+    platform: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ibs = [platform.user(f"ib{number}@x.y") for number in range(5)]
+    for ib in ibs:
+        platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    close(ibctl)
+    platform.sql('UPDATE "Lead" SET "cpaEarned" = 90 WHERE "userId" = ANY(%s)', ibs[:3])
+    platform.sql('DELETE FROM "Lead" WHERE "userId" = ANY(%s)', ibs[3:])
+    monkeypatch.setattr(drifting, "HELD", 2)
+    assert [(row["email"], row["difference"]) for row in drifted(ibctl)] == [
+        *((f"ib{number}@x.y", -3) for number in range(3)), *((f"ib{number}@x.y", -30) for number in (3, 4)),
+    ]  # fmt: skip

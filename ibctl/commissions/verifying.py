@@ -64,7 +64,7 @@ _ROWS = sa.text(
     ) ON s.id = c.id
     LEFT JOIN draft d ON d."userId" = c."userId"
     LEFT JOIN {drifting.BOOKED} b ON b."userId" = c."userId"
-    WHERE c.year = :year AND c.month = :month ORDER BY u.email
+    WHERE c.year = :year AND c.month = :month
     """
 )
 _PLANS = sa.text(
@@ -87,6 +87,7 @@ def verify(session: Session, month: Month, counted: Verified) -> Iterator[Findin
     parameters = service.draft_parameters(month)
     session.execute(sql.PLAN_FOR_SETS)
     plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(_PLANS, parameters)}
+    faults: list[Finding] = []
     others: dict[str, Mapping[str, Any]] = {}
     with bulk.streamed(session, _ROWS, parameters) as found:
         for row in found:
@@ -94,10 +95,12 @@ def verify(session: Session, month: Month, counted: Verified) -> Iterator[Findin
                 counted.unmade += 1
                 continue
             counted.rows += 1
-            yield from _faults(month, row, plans[row["key"]])
+            faults += _faults(month, row, plans[row["key"]])
             if row["other"]:
                 others[row["userId"]] = {name: row[name] for name in ("email", "snapshot", "settled")}
-    for finding in _moved(session, month, others):
+    # Sorted here, for mostly there are none: rows that the server sorts come only when it has them all.
+    yield from sorted(faults, key=lambda fault: fault.email)
+    for finding in sorted(_moved(session, month, others), key=lambda finding: finding.email):
         counted.booked += finding.booked
         yield finding
 

@@ -61,6 +61,12 @@ def parse(text: str) -> Month:
     raise UsageError(f"'{text}' is not a month: write it like 2025-10")
 
 
+def of(moment: datetime, zone: ZoneInfo) -> Month:
+    """Return the month in which a moment (naive UTC) lies in a zone."""
+    there = moment.replace(tzinfo=UTC).astimezone(zone)
+    return Month(there.year, there.month)
+
+
 def current(zone: ZoneInfo) -> Month:
     """Return the month that is running in `zone`."""
     today = datetime.now(zone)

@@ -123,6 +123,12 @@ def clawback(
     )  # fmt: skip
     written.announce(_clawback_in_words(found, lead))
     _say_uncounted(found.booked, counted=found.counted)
+    if found.elsewhere:
+        email, month = found.elsewhere
+        output.note(
+            f"{lead} counted in {month} of {email} by now: what a true-up booked there goes back by "
+            f"`ibctl commissions true-up {month}`"
+        )
 
 
 def _clawback_in_words(found: adjustments.Clawback, lead: str) -> str:

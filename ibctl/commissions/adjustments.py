@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config, db, ids, money, months
+from ibctl import clock, config, db, ids, months
 from ibctl.commissions import carrying, drifting, rules, seals, service, snapshots
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError, RequestError
@@ -119,7 +119,8 @@ def listing(session: Session, *, ib: User | None, month: Month | None, kind: str
 class Clawback:
     """What a clawback booked, and where the lead had earned: `source` is that month, `booked` the one it goes into.
 
-    `counted` says whether the commission of `booked` knows of it already.
+    `counted` says whether the commission of `booked` knows of it already; `elsewhere` names the IB and the month for
+    which the lead earned since, by a true-up, which only another one takes back.
     """
 
     ib: str
@@ -128,14 +129,16 @@ class Clawback:
     amount: Decimal
     plan: str
     counted: bool
+    elsewhere: tuple[str, Month] | None
 
 
 def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> Clawback:
     """Let a lead that earned count no more, and take back what it earned, at the terms that it earned it at.
 
-    Where its month is open still, that simply does without the lead. Of a month that was trued up, a true-up has booked
-    what is otherwise about the lead today: what it earns by the data of today is taken back. Raises RequestError when
-    the lead earned in no month that ibctl calculated, or was taken back already.
+    Where its month is open still, that simply does without the lead. Otherwise the sum is what the month earns less
+    without it, by its snapshot, or by the data of today once they are booked. Raises RequestError when the lead earned
+    in no month that ibctl calculated or was taken back already, and where a true-up has booked only a part of what is
+    different today.
     """
     db.lock(session, seals.LOCK)
     _require_first(session, lead)
@@ -149,7 +152,7 @@ def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> 
             "whether the lead was paid for"
         )
     is_open = not closed and row["paymentStatus"] in rules.OPEN
-    amount = rules.ZERO if is_open else -_earning(session, ib, source, snapshot, lead.id)
+    amount = rules.ZERO if is_open else -_worth(session, ib, source, snapshot, lead)
     target = source if is_open else carrying.open_month(session, ib.id, source.next)
     _book(
         session, ib.id, target, kind="clawback", amount=amount, reason=reason, code=code, lead_id=lead.id,
@@ -157,14 +160,30 @@ def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> 
         terms={"plan": snapshot.terms.name, "version": snapshot.terms.version},
     )  # fmt: skip
     counted = _calculate(session, ib, target)
-    return Clawback(ib.email, source, target, amount, snapshot.terms.label, counted)
+    elsewhere = _elsewhere(session, lead, ib, source)
+    return Clawback(ib.email, source, target, amount, snapshot.terms.label, counted, elsewhere)
 
 
-def _earning(session: Session, ib: User, source: Month, snapshot: Snapshot, lead_id: str) -> Decimal:
+def _worth(session: Session, ib: User, source: Month, snapshot: Snapshot, lead: Lead) -> Decimal:
+    """Return what the IB's settled month earns less without the lead, by what of it has been booked so far."""
     if not _was_trued_up(session, ib, source):
-        return value_of(snapshot, lead_id)
-    today = drifting.today(session, source, ib)
-    return value_of(today, lead_id) if today else rules.ZERO
+        found = snapshot.inputs
+    else:
+        _require_settled(session, ib, source)
+        today = drifting.today(session, source, ib)
+        found = today.inputs if today else rules.Inputs()
+    before = session.exec(select(Adjustment.lead_id).where(Adjustment.kind == "clawback"))
+    counted = rules.without(found, leads={one for one in before if one})
+    # The difference of two sums, each rounded once, and not the lead's own line: so nothing is left over as drift.
+    return rules.earned(snapshot.terms, counted) - rules.earned(snapshot.terms, rules.without(counted, leads={lead.id}))
+
+
+def _require_settled(session: Session, ib: User, source: Month) -> None:
+    for one in drifting.drift(session, source, ib=ib.id):
+        raise RequestError(
+            f"{source} of {ib.email} earns {one.now:,} by the data of today, and {one.then + one.booked:,} is booked: "
+            f"what the lead has got is known when `ibctl commissions true-up {source}` has booked that"
+        )
 
 
 def _was_trued_up(session: Session, ib: User, source: Month) -> bool:
@@ -208,10 +227,30 @@ def _earned(session: Session, lead: Lead) -> tuple[sa.RowMapping, Snapshot]:
     return row, snapshots.snapshot(row)
 
 
-def value_of(snapshot: Snapshot, lead_id: str) -> Decimal:
-    """Return what a lead earned in a month, as its derivation shows it, to the cent."""
-    lines = rules.flat(rules.payout(snapshot.terms, snapshot.inputs))
-    return money.to_cents(sum((line.value for line in lines if line.part == "lead" and line.id == lead_id), Decimal(0)))
+# Whose the lead was when it qualified by the data of today, where that is settled.
+_ELSEWHERE = sa.text(
+    """
+    SELECT u.email FROM "User" u
+    LEFT JOIN "IbCommission" c ON c."userId" = u.id AND c.year = :year AND c.month = :month
+    WHERE u.role = 'IB' AND u.id = coalesce((
+        SELECT coalesce(t."fromUserId", '') FROM ibctl.lead_transfer t
+        WHERE t."leadId" = :lead AND t."effectiveAt" > :at ORDER BY t."effectiveAt", t."createdAt", t.id LIMIT 1
+      ), :owner) AND (:closed OR c."paymentStatus" IN ('PROCESSING', 'PAID')) AND (u.id <> :ib OR :other)
+    """
+)
+
+
+def _elsewhere(session: Session, lead: Lead, ib: User, source: Month) -> tuple[str, Month] | None:
+    """Return the IB and the settled month in which the lead counts by now, where a true-up may have booked it."""
+    if lead.qualified_at is None:
+        return None
+    month = months.of(lead.qualified_at, config.settings().timezone)
+    values = {
+        "year": month.year, "month": month.month, "lead": lead.id, "at": lead.qualified_at, "owner": lead.user_id,
+        "closed": seals.closed(session, month) is not None, "ib": ib.id, "other": month != source,
+    }  # fmt: skip
+    email = session.execute(_ELSEWHERE, values).scalar()
+    return (email, month) if email else None
 
 
 # ---------------------------------------------------------------------------------------------------------------- holds

@@ -6,6 +6,7 @@ month already, clawbacks and earlier true-ups, is taken off: `difference` is wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -74,7 +75,7 @@ _DRIFT = sa.text(
     SELECT u.id AS "userId", u.email, m.status, m.snapshot, coalesce(m.earned, 0.00) AS "then",
       coalesce({EARNS}, 0.00) AS "now", coalesce(s.booked, 0.00) AS booked,
       d.digest IS DISTINCT FROM m.digest AS other, d.bad_leads + d.bad_days + d.unrated AS unsound
-    FROM draft d FULL JOIN made m USING ("userId") LEFT JOIN settled s USING ("userId") JOIN "User" u ON u.id = "userId"
+    FROM draft d FULL JOIN made m USING ("userId") FULL JOIN settled s USING ("userId") JOIN "User" u ON u.id = "userId"
     WHERE (:closed OR m.status IN ('PROCESSING', 'PAID')) AND (m.status IS NULL OR m.snapshot IS NOT NULL)
       AND (CAST(:ib AS text) IS NULL OR u.id = :ib)
     """
@@ -194,15 +195,21 @@ def _inputs(session: Session, snapshot_ids: Sequence[str | None]) -> Iterator[ru
     return (kept[one].inputs if one else rules.Inputs() for one in snapshot_ids)
 
 
+# A lead that was taken back counts no more: that is written in an adjustment.
 _CAUSES = sa.text(
     """
     SELECT DISTINCT ON (i.id) i.id, s.id AS number, s.actor, s.command
-    FROM unnest(CAST(:ids AS text[])) i (id)
-    LEFT JOIN ibctl.change c ON c."rowId" = i.id
+    FROM (
+      SELECT id, id AS row FROM unnest(CAST(:ids AS text[])) AS i (id)
+      UNION ALL SELECT "leadId", id FROM ibctl.adjustment WHERE kind = 'clawback' AND "leadId" = ANY(:ids)
+    ) i LEFT JOIN ibctl.change c ON c."rowId" = i.row
       AND c."tableName" IN ('Lead', 'AdSpendHistory', 'exchange_rate', 'adjustment')
     LEFT JOIN ibctl.change_set s ON s.id = c."changeSetId" ORDER BY i.id, c."changeSetId" DESC NULLS LAST
     """
 )
+
+
+_GLOBAL_OPTIONS = re.compile(r"^ibctl(?: --no-color| --env-file(?:=| )(?:'[^']*'|\S)+)+")
 
 
 def causes(session: Session, found: Iterable[Moved]) -> Mapping[str, tuple[int, str]]:
@@ -219,7 +226,9 @@ def causes(session: Session, found: Iterable[Moved]) -> Mapping[str, tuple[int, 
 def _cause(row: Any) -> tuple[int, str]:
     if row.number is None:
         return 0, "written outside ibctl"
-    return row.number, f"change set {row.number} ({row.actor}: {row.command.partition(' --')[0]})"
+    # Without options: the global ones come before the command.
+    command = _GLOBAL_OPTIONS.sub("ibctl", row.command).partition(" --")[0]
+    return row.number, f"change set {row.number} ({row.actor}: {command})"
 
 
 # -------------------------------------------------------------------------------------------------------------- true-up
@@ -280,6 +289,7 @@ def _bookings(month: Month, booked: Sequence[TrueUp]) -> dict[str, Any]:
 
 def _reasons(month: Month, booked: Sequence[TrueUp]) -> Iterator[str]:
     for one in booked:
-        yield f"{month} earns {one.drift.now:,} instead of {one.drift.then:,}: " + (
+        before = f", of which {one.drift.booked:,} was booked before" if one.drift.booked else ""
+        yield f"{month} earns {one.drift.now:,} instead of {one.drift.then:,}{before}: " + (
             "; ".join(part.in_words for part in one.drift.moved[:3]) or "its inputs were corrected"
         )

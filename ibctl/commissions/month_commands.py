@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +14,7 @@ from ibctl.commissions.arguments import IbOption, MonthArgument, suggest_months
 from ibctl.commissions.closing import Report
 from ibctl.commissions.drifting import Drift
 from ibctl.errors import RequestError, UsageError
+from ibctl.months import Month
 from ibctl.output import Column, Format, Listing
 from ibctl.users import service as users
 
@@ -153,6 +154,7 @@ def drift(
         found = [one for each in chosen for one in drifting.drift(session, each, ib=only)]
         unmade = drifting.unmade(session, chosen[0] if month else None, ib=only)
         names = _names(session, found[:SHOWN])
+        sealed = {each for each in chosen if seals.closed(session, each) is not None}
     output.show([_drift_row(one) for one in found], DRIFT_COLUMNS, Listing(Format(form), to_file, columns))
     _say_why(found, names)
     _say_unmade(unmade)
@@ -160,10 +162,15 @@ def drift(
     if found:
         output.note(
             f"{len(found):,} IBs, {money.show(total, config.settings().base_currency)} not booked: "
-            "`ibctl commissions true-up` books it into an open month"
+            "`ibctl commissions true-up` books it into an open month" + _waiting(found, sealed)
         )
         raise typer.Exit(errors.FINDINGS)
     output.note("nothing is different")
+
+
+def _waiting(found: list[Drift], closed: Collection[Month]) -> str:
+    waiting = sum(one.status == "PROCESSING" and one.month not in closed for one in found)
+    return f", but {waiting:,} only when their payout is reconciled, or cancelled" if waiting else ""
 
 
 def _drift_row(one: Drift) -> dict[str, Any]:

@@ -79,9 +79,13 @@ def _days(inputs: Inputs) -> dict[str, tuple[str, str]]:
     accounts = {account.id: account for account in inputs.accounts}
     rows = zip(inputs.day_ids, inputs.day_accounts, inputs.dates, inputs.amounts, strict=True)
     return {
-        day: (f"{accounts[account].account} {date}", money.show(amount, accounts[account].currency))
+        day: (f"{accounts[account].account} {date}", _amount(amount, accounts[account].currency))
         for day, account, date, amount in rows
     }
+
+
+def _amount(amount: Decimal | None, currency: str) -> str:
+    return "no amount" if amount is None else money.show(amount, currency)
 
 
 def _rates(then: Inputs, now: Inputs) -> Iterator[Moved]:
@@ -92,10 +96,15 @@ def _rates(then: Inputs, now: Inputs) -> Iterator[Moved]:
         other = after.get(day)
         if other is not None and other[2] != rate and label not in shown:
             shown.add(label)
-            yield Moved("rate", "exchange_rate", rate_id or other[0] or "", label, f"{rate:f}", f"{other[2]:f}")
+            yield Moved("rate", "exchange_rate", rate_id or other[0] or "", label, f"{rate:f}", _rate(other[2]))
 
 
-def _day_rates(inputs: Inputs) -> dict[str, tuple[str | None, str, Decimal]]:
+def _rate(rate: Decimal | None) -> str:
+    # By the data of today there may be none any more.
+    return "missing" if rate is None else f"{rate:f}"
+
+
+def _day_rates(inputs: Inputs) -> dict[str, tuple[str | None, str, Any]]:
     currencies = {account.id: account.currency for account in inputs.accounts}
     rows: Any = zip(
         inputs.day_ids, inputs.day_accounts, inputs.dates, inputs.rates, inputs.rate_ids, strict=True

@@ -175,8 +175,10 @@ def _say_balance(found: whynot.Account) -> None:
 
 FINDING_COLUMNS = [
     Column("month"), Column("email"), Column("kind"), Column("what"), Column("before"), Column("after"), Column("by"),
-    Column("booked", "flag", brief=False),
+    Column("settled", "flag"),
 ]  # fmt: skip
+# At a terminal, where eight columns have no room.
+FINDING_IN_WORDS = [Column("month"), Column("email"), Column("finding"), Column("by"), Column("settled", "flag")]
 
 
 @app.command()
@@ -191,20 +193,26 @@ def verify(
     """Calculate months again from what was kept, and compare with the rows and with the data of today.
 
     Names each input that has moved since, and what wrote it. Ends with 7 where
-    anything is not as it was, unless a true-up or clawback has booked it.
+    anything is not as it was, unless it is settled: an input of a closed or
+    paid month of which nothing is left to book.
 
     Example: ibctl commissions verify 2025-10
     """
     counted = verifying.Verified()
     with db.reading() as session:
         chosen = [months.parse(month)] if month else verifying.stored_months(session)
-        findings = (
-            vars(one) | {"month": str(one.month)} for each in chosen for one in verifying.verify(session, each, counted)
-        )
-        printed = output.show(findings, FINDING_COLUMNS, Listing(Format(form), to_file, columns))
+        findings = (_finding(one) for each in chosen for one in verifying.verify(session, each, counted))
+        short = form == "table" and to_file is None and columns is None
+        shown = FINDING_IN_WORDS if short else FINDING_COLUMNS
+        printed = output.show(findings, shown, Listing(Format(form), to_file, columns))
     if counted.unmade:
         output.note(f"{counted.unmade:,} commissions were not made by ibctl: there is nothing to verify them by")
-    booked = f", of which booked already: {counted.booked:,}" if counted.booked else ""
-    output.note(f"commissions verified: {counted.rows:,}; months: {len(chosen):,}; findings: {printed:,}{booked}")
-    if printed > counted.booked:
+    settled = f", of which settled: {counted.settled:,}" if counted.settled else ""
+    output.note(f"commissions verified: {counted.rows:,}; months: {len(chosen):,}; findings: {printed:,}{settled}")
+    if printed > counted.settled:
         raise typer.Exit(errors.FINDINGS)
+
+
+def _finding(one: verifying.Finding) -> dict[str, Any]:
+    moved = "" if one.before is None and one.after is None else f": {one.before or 'none'} → {one.after or 'none'}"
+    return vars(one) | {"month": str(one.month), "finding": f"{one.kind} {one.what}{moved}"}

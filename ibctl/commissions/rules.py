@@ -164,6 +164,12 @@ def figures(terms: Terms, inputs: Inputs) -> dict[str, Decimal | int]:
         }
 
 
+def earned(terms: Terms, inputs: Inputs) -> Decimal:
+    """Return what the inputs earn: commission and bonus, in cents."""
+    found = figures(terms, replace(inputs, adjustments=()))
+    return Decimal(found["balance"])
+
+
 def _portions(terms: Terms, cpas: Sequence[Decimal]) -> Iterator[tuple[Decimal, Decimal]]:
     """Yield each lead's CPA, in the order of qualification, with its rate; one that lies across tiers in parts."""
     for _, part, rate in _shares(terms, cpas):

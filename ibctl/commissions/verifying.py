@@ -2,7 +2,8 @@
 
 Four things can be wrong, and each is a finding of its own: the snapshot (its digest is not that of its contents), the
 calculation (its figures do not follow from its inputs), the stored row (it shows other figures), and the inputs (they
-are others today). The first three are faults; the last is what `drift` is about, and no fault once it is booked.
+are others today). The first three are faults; the last is what `drift` is about, and no fault where nothing of it is
+left to book.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import bulk, money
-from ibctl.commissions import draft_sql, drifting, plan_rules, rules, service, snapshots, sql
+from ibctl.commissions import draft_sql, drifting, plan_rules, rules, seals, service, snapshots, sql
 from ibctl.months import Month
 
 
@@ -24,7 +25,7 @@ from ibctl.months import Month
 class Finding:
     """One thing that is not as it should be. `kind` is snapshot, calculation, row, lead, spend, rate or adjustment.
 
-    `booked`: an input that moved, of a month whose whole difference a true-up or clawback has booked since.
+    `settled`: an input that moved, of a closed or paid month of which nothing is left to book.
     """
 
     month: Month
@@ -34,16 +35,16 @@ class Finding:
     before: str | None
     after: str | None
     by: str
-    booked: bool = False
+    settled: bool = False
 
 
 @dataclass
 class Verified:
-    """How many commissions were verified, how many were not made by ibctl and cannot be, and the findings `booked`."""
+    """How many commissions were verified, how many were not made by ibctl and cannot be, and the settled findings."""
 
     rows: int = 0
     unmade: int = 0
-    booked: int = 0
+    settled: int = 0
 
 
 _ROWS = sa.text(
@@ -55,7 +56,8 @@ _ROWS = sa.text(
       nullif(n.inputs->'adjustments', '[]') AS booked, n.figures, n."leadIds", n."leadCaptured", n."leadQualified",
       n."leadCpas", n."dayAmounts", n."dayRates",
       n.digest <> {draft_sql.digest("n")} AS forged,
-      n.digest IS DISTINCT FROM d.digest AS other, coalesce(d.earned, 0) - {drifting.EARNED} = b.booked AS settled,
+      n.digest IS DISTINCT FROM d.digest AS other, (:closed OR c."paymentStatus" IN ('PROCESSING', 'PAID'))
+        AND coalesce(d.earned, 0) - {drifting.EARNED} = coalesce(b.booked, 0) AS settled,
       {", ".join(f'c."{name}"::numeric' for name in rules.FIGURES)}
     FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
     LEFT JOIN (
@@ -84,7 +86,7 @@ def stored_months(session: Session) -> list[Month]:
 
 def verify(session: Session, month: Month, counted: Verified) -> Iterator[Finding]:
     """Yield what is wrong with a month's commissions, by email; `counted` is counted up."""
-    parameters = service.draft_parameters(month)
+    parameters = {**service.draft_parameters(month), "closed": seals.closed(session, month) is not None}
     session.execute(sql.PLAN_FOR_SETS)
     plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(_PLANS, parameters)}
     faults: list[Finding] = []
@@ -101,7 +103,7 @@ def verify(session: Session, month: Month, counted: Verified) -> Iterator[Findin
     # Sorted here, for mostly there are none: rows that the server sorts come only when it has them all.
     yield from sorted(faults, key=lambda fault: fault.email)
     for finding in sorted(_moved(session, month, others), key=lambda finding: finding.email):
-        counted.booked += finding.booked
+        counted.settled += finding.settled
         yield finding
 
 

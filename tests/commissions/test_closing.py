@@ -238,3 +238,24 @@ def test_closing_is_undone_as_a_whole_or_not_at_all(
     ok(ibctl("undo", str(number), "--yes"))
     assert platform.sql("SELECT count(*) FROM ibctl.closed_month") == [(0,)]
     assert platform.sql("SELECT count(*) FROM ibctl.adjustment") == [(0,)]
+
+
+@pytest.mark.parametrize("booked", ["clawback", "true-up"])
+def test_a_closing_of_which_something_was_booked_since_is_not_undone_but_reopened(
+    platform: Platform, ibctl: Run, booked: str
+) -> None:
+    lead = platform.lead(platform.user("ib@x.y"), "2025-10-03", "2025-10-04", 100)
+    assert ibctl("commissions", "close", "2025-10", "--yes").exit_code == 0
+    ((closing,),) = platform.sql('SELECT "changeSetId" FROM ibctl.closed_month')
+    if booked == "clawback":
+        ibctl("commissions", "clawback", lead, "--reason", "r", "--yes")
+    else:
+        ibctl("leads", "edit", lead, "--cpa-earned", "1000")
+        ibctl("commissions", "true-up", "--yes")
+    undone = ibctl("undo", closing, "--yes")
+    assert (undone.exit_code, "`ibctl commissions reopen 2025-10`" in undone.stdout + undone.stderr) == (3, True)
+    assert platform.sql("SELECT count(*) FROM ibctl.closed_month") == [(1,)]
+    assert ibctl("commissions", "reopen", "2025-10", "--reason", "r", "--yes").exit_code == 0
+    assert ibctl("commissions", "run", "--month", "2025-10").exit_code == 0
+    worth = {"clawback": 0, "true-up": 300}[booked]
+    assert platform.sql('SELECT sum("totalPayout") FROM "IbCommission"') == [(worth,)]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,71 @@ def test_a_clawback_after_a_true_up_takes_back_what_is_left_and_nothing_twice(
     ok(ibctl("commissions", "clawback", lead, "--reason", "r", "--yes"))
     assert dict(platform.sql("SELECT kind, amount FROM ibctl.adjustment")) == booked
     assert drifted(ibctl) == []
+
+
+def test_a_clawback_waits_for_a_true_up_where_only_a_part_of_the_difference_is_booked(
+    platform: Platform, ibctl: Run
+) -> None:
+    ib = platform.user("ib@x.y")
+    lead, other = (platform.lead(ib, "2025-10-03", "2025-10-04", cpa) for cpa in (150.05, 100))
+    close(ibctl)
+    ok(ibctl("leads", "edit", other, "--cpa-earned", "50"))
+    ok(ibctl("commissions", "true-up", "--yes"))
+    ok(ibctl("leads", "edit", lead, "--cpa-earned", "1150.05"))
+    early = ibctl("commissions", "clawback", lead, "--reason", "r", "--yes")
+    assert (early.exit_code, "`ibctl commissions true-up 2025-10` has booked that" in early.stderr) == (3, True)
+    ok(ibctl("commissions", "true-up", "--yes"))
+    ok(ibctl("commissions", "clawback", lead, "--reason", "r", "--yes"))
+    assert drifted(ibctl) == []
+    # 75.02 was earned, 15.00 is left: the other lead's.
+    assert platform.sql("SELECT sum(amount) FROM ibctl.adjustment") == [(Decimal("-60.02"),)]
+
+
+@pytest.mark.parametrize(("cpa", "leads"), [(99.95, 3), (33.333, 4)])
+def test_clawbacks_of_all_leads_take_back_what_all_have_earned_to_the_cent(
+    platform: Platform, ibctl: Run, cpa: float, leads: int
+) -> None:
+    ib = platform.user("ib@x.y")
+    ids = [platform.lead(ib, "2025-10-03", "2025-10-04", cpa) for _ in range(leads)]
+    close(ibctl)
+    ((earned,),) = platform.sql('SELECT "totalPayout"::numeric FROM "IbCommission"')
+    for lead in ids:
+        ok(ibctl("commissions", "clawback", lead, "--reason", "r", "--yes"))
+        assert drifted(ibctl) == []
+    assert platform.sql("SELECT sum(amount) FROM ibctl.adjustment WHERE kind = 'clawback'") == [(-earned,)]
+
+
+def test_a_clawback_says_where_else_a_true_up_has_booked_the_lead(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    lead = platform.lead(ib, "2025-09-03", "2025-09-04", 100)
+    close(ibctl, "2025-09")
+    close(ibctl, "2025-10")
+    ok(ibctl("leads", "edit", lead, "--qualified-at", "2025-10-05"))
+    ok(ibctl("commissions", "true-up", "--yes"))
+    done = ok(ibctl("commissions", "clawback", lead, "--reason", "r", "--yes"))
+    assert "counted in 2025-10 of ib@x.y by now" in done.stderr
+    ok(ibctl("commissions", "true-up", "2025-10", "--yes"))
+    assert platform.sql("SELECT sum(amount) FROM ibctl.adjustment") == [(-30,)]
+
+
+def test_a_lead_that_was_taken_back_is_put_down_to_the_clawback(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    lead = platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    ok(ibctl("leads", "edit", lead, "--first-name", "Zed"))
+    close(ibctl)
+    ok(ibctl("--no-color", "commissions", "clawback", lead, "--reason", "r", "--yes"))
+    ok(ibctl("leads", "add", "--email", "b@x.y", "--ib", ib, "--captured-at", "2025-10-03T10:00Z"))
+    (row,) = json.loads(ibctl("commissions", "verify", "2025-10", "-f", "json").stdout)[:1]
+    assert "ibctl commissions clawback" in row["by"]
+
+
+def test_drift_of_a_row_in_a_payout_says_that_it_waits(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    lead = platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    ok(ibctl("commissions", "run", "--month", "2025-10"))
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PROCESSING\'')
+    ok(ibctl("leads", "edit", lead, "--cpa-earned", "40"))
+    assert "but 1 only when their payout is reconciled, or cancelled" in ibctl("commissions", "drift").stderr
 
 
 def test_a_clawback_needs_the_data_of_today_where_a_true_up_went_by_them(platform: Platform, ibctl: Run) -> None:

@@ -69,18 +69,39 @@ def test_an_input_that_ibctl_moved_is_named_with_the_change_set(ib: str, platfor
     assert (row["before"], row["after"]) == ("100.00", "90.00")
 
 
-def test_what_moved_and_is_booked_already_is_named_and_no_finding_any_more(
-    ib: str, platform: Platform, ibctl: Run
-) -> None:
+def test_what_moved_and_is_settled_is_named_and_no_finding_any_more(ib: str, platform: Platform, ibctl: Run) -> None:
     assert ibctl("commissions", "close", "2025-10", "--yes").exit_code == 0
     platform.sql('UPDATE "Lead" SET "cpaEarned" = 90')
-    assert [row["booked"] for row in findings(ibctl)] == [False]
+    assert [row["settled"] for row in findings(ibctl)] == [False]
     assert ibctl("commissions", "true-up", "--yes").exit_code == 0
     verified = ibctl("commissions", "verify", "2025-10", "-f", "json")
-    assert (verified.exit_code, [row["booked"] for row in json.loads(verified.stdout)]) == (0, [True])
-    assert "findings: 1, of which booked already: 1" in verified.stderr
+    assert (verified.exit_code, [row["settled"] for row in json.loads(verified.stdout)]) == (0, [True])
+    assert "findings: 1, of which settled: 1" in verified.stderr
     platform.sql('UPDATE "Lead" SET "cpaEarned" = 80')
-    assert [row["booked"] for row in findings(ibctl)] == [False]
+    assert [row["settled"] for row in findings(ibctl)] == [False]
+
+
+def test_what_moved_in_a_closed_month_and_is_worth_nothing_is_settled(ib: str, platform: Platform, ibctl: Run) -> None:
+    assert ibctl("commissions", "close", "2025-10", "--yes").exit_code == 0
+    platform.lead(ib, "2025-10-05")
+    verified = ibctl("commissions", "verify", "2025-10", "-f", "json")
+    assert (verified.exit_code, [row["settled"] for row in json.loads(verified.stdout)]) == (0, [True])
+
+
+def test_a_rate_that_is_gone_is_named(ib: str, platform: Platform, ibctl: Run) -> None:
+    platform.sql("DELETE FROM ibctl.exchange_rate")
+    (row,) = [row for row in findings(ibctl) if row["kind"] == "rate"]
+    assert (row["before"], row["after"]) == ("1.10", "missing")
+
+
+def test_the_findings_fit_a_terminal(ib: str, platform: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    platform.sql('UPDATE "Lead" SET "cpaEarned" = 90')
+    platform.sql('UPDATE "AdSpendHistory" SET "dailySpend" = 11')
+    shown = ibctl("commissions", "verify")
+    assert shown.exit_code == 7
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    assert "100.00 → 90.00" in " ".join(shown.stdout.split())
 
 
 def test_rows_of_the_web_application_are_counted_and_not_verified(platform: Platform, ibctl: Run) -> None:

@@ -1,7 +1,8 @@
 """What an undo must not touch in months that are closed, and of what commissions rest on besides leads and spend.
 
-A closing goes back as a whole or not at all: a month that is open again, of which a balance has been paid elsewhere,
-would pay it twice. A reopening does not go back: the month has been calculated since; it is closed again.
+A closing goes back as a whole or not at all: a month that is open again, of which a balance has been paid elsewhere, or
+of which a true-up or clawback has been booked elsewhere since, would count that twice. A reopening does not go back:
+the month has been calculated since; it is closed again.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ _MONTHS = sa.text(
       OR EXISTS (SELECT FROM ibctl.closed_month m WHERE m.id > r.row_id)
       OR EXISTS (SELECT FROM "IbCommission" k JOIN ibctl.closed_month m USING (year, month)
                  WHERE m.id = r.row_id AND k."paymentStatus" IN ('PROCESSING', 'PAID'))
+      OR EXISTS (SELECT FROM ibctl.adjustment a JOIN ibctl.closed_month m
+                   ON m.year = a."sourceYear" AND m.month = a."sourceMonth"
+                 WHERE m.id = r.row_id AND a.amount <> 0 AND a.id NOT IN (
+                   SELECT o.row_id FROM pg_temp.undo_row o WHERE o.table_name = 'adjustment'))
       OR EXISTS (SELECT FROM pg_temp.undo_row o WHERE o.table_name = 'adjustment' AND o.state = 'blocked'))
     """
 )

@@ -118,7 +118,10 @@ def why(reason: str | None, detail: Mapping[str, Any], writer: str | None) -> st
         case "closed":
             return f"{detail['month']} is closed: `ibctl commissions reopen {detail['month']}` comes first"
         case "month":
-            return f"goes with the closing of {detail['month']}, which cannot be taken back: something rests on it"
+            return (
+                f"goes with the closing of {detail['month']}, which cannot be taken back: something rests on it; "
+                f"`ibctl commissions reopen {detail['month']}` takes that back too, where it can"
+            )
         case "reopened":
             return f"{detail['month']} is open since: `ibctl commissions close {detail['month']}` closes it again"
         case "plan":

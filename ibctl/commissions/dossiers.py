@@ -17,11 +17,11 @@ from typing import Any
 from sqlmodel import Session
 
 from ibctl import rendering
-from ibctl.commissions import plan_rules, statement_pages, statements, verifier
+from ibctl.commissions import plan_rules, seals, statement_pages, statements, verifier
 from ibctl.commissions.rules import Inputs, Line
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.commissions.statements import Statement
-from ibctl.errors import RequestError
+from ibctl.errors import NotFoundError, RequestError
 from ibctl.models.platform import User
 from ibctl.months import Month
 
@@ -29,10 +29,13 @@ from ibctl.months import Month
 def of_ib(session: Session, ib: User, month: Month) -> dict[str, str]:
     """Return the files of a dossier by their names, the manifest with their SHA-256 last.
 
-    Raises NotFoundError as `statements.of_ib` does; RequestError when ibctl did not calculate the month, the stored row
-    is not what was calculated, or the dossier's own program comes to something else.
+    Raises NotFoundError as `statements.of_ib` does, and when the IB has nothing in a closed month; RequestError when
+    ibctl did not calculate the month, the stored row is not what was calculated, or the dossier's own program comes to
+    something else.
     """
     statement = statements.of_ib(session, ib, month)
+    if statement.status is None and seals.closed(session, month):
+        raise NotFoundError(f"{month} is closed, and {ib.email} has nothing in it: there is nothing to prove")
     snapshot = _snapshot(statement)
     content = document(statement, snapshot)
     _require_verified(content)
@@ -58,7 +61,7 @@ def _snapshot(statement: Statement) -> Snapshot:
     if found is None:
         raise RequestError(
             f"ibctl did not calculate {statement.month} of {statement.email}, so there is nothing to prove it by: "
-            f"`ibctl commissions run --month {statement.month}` does, unless it is being paid or was"
+            f"`ibctl commissions run --month {statement.month}` does, unless it is closed, being paid or was"
         )
     if found.figures["totalPayout"] != statement.payout:
         raise RequestError(

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, select
 
 from ibctl import money
-from ibctl.commissions import draft_sql, plan_rules, rules, service, snapshots
+from ibctl.commissions import draft_sql, plan_rules, rules, seals, service, snapshots
 from ibctl.commissions.rules import Inputs, Line
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError, RequestError
@@ -53,6 +53,11 @@ def find(session: Session, ib: User, month: Month) -> IbCommission:
     if draft(session, ib, month) is None:
         raise NotFoundError(
             f"{ib.email} has no commission for {month}, and none is due: neither a lead nor ad spend falls in it"
+        )
+    if seals.closed(session, month):
+        raise NotFoundError(
+            f"{month} is closed, and {ib.email} has nothing in it; what is due since, "
+            f"`ibctl commissions true-up {month}` books"
         )
     raise NotFoundError(f"{ib.email} has no commission for {month} yet: run `ibctl commissions run --month {month}`")
 

@@ -5,7 +5,7 @@ A row of a rates file that does not fit is refused with a code, the field at fau
     cells               more or fewer cells than the header has
     date_invalid        not a day like 2025-10-31, or outside the years 2000 to 2199
     date_future         a day that has begun nowhere yet
-    currency_invalid    not three letters, or the base currency itself
+    currency_invalid    not the code of a currency, or the base currency itself
     rate_invalid        not a plain decimal above zero, more than 12 decimals, or 1e12 and above
     source_invalid      no source in the row nor for the whole file, or one longer than 200 characters
     duplicate           the same day and currency again; the first such row counts
@@ -13,7 +13,6 @@ A row of a rates file that does not fit is refused with a code, the field at fau
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -23,7 +22,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import bulk, clock, config, days, db, ids, imports, money, tabular
+from ibctl import bulk, clock, config, currencies, days, db, ids, imports, money, tabular
 from ibctl.errors import UsageError
 from ibctl.imports import RowError
 
@@ -76,9 +75,10 @@ def _day(text: str) -> date:
 
 
 def _currency(text: str, base: str) -> str:
-    code = text.strip().upper()
-    if not re.fullmatch("[A-Z]{3}", code):
-        raise RowError("currency_invalid", "currency", f"'{text}' is not a currency: write three letters like EUR")
+    try:
+        code = currencies.parse(text, former=True)
+    except ValueError as exc:
+        raise RowError("currency_invalid", "currency", str(exc)) from None
     if code == base:
         raise RowError("currency_invalid", "currency", f"{base} is the base currency: its rate is always 1")
     return code

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import config, currencies, money
-from ibctl.commissions import rules, snapshots
+from ibctl.commissions import rules, seals, snapshots
 from ibctl.commissions.rules import Line
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError
@@ -156,6 +156,10 @@ def of_ib(session: Session, ib: User, month: Month) -> Statement:
     """Return the account of one IB. Raises NotFoundError when there is nothing in it, up to the month."""
     for found in build(session, month, ib=ib.id):
         return found
+    if seals.closed(session, month):
+        raise NotFoundError(
+            f"{month} is closed, and {ib.email} has nothing in it nor before: there is nothing to state"
+        )
     raise NotFoundError(
         f"{ib.email} has no commission up to {month}, so there is nothing to state: "
         f"`ibctl commissions run --month {month}` calculates it"

@@ -22,13 +22,13 @@ from ibctl.months import Month
 
 # Why a lead does not count, in the order in which the first that holds is given.
 REASONS = {
-    "clawed_back": "was taken back",
     "captured_later": "was captured after the month",
-    "rejected": "is rejected",
-    "not_qualified": "has not qualified",
     "qualified_earlier": "qualified before the month",
     "qualified_later": "qualified after the month",
     "other_owner": "was another IB's when it qualified",
+    "clawed_back": "was taken back",
+    "rejected": "is rejected",
+    "not_qualified": "has not qualified",
     "not_calculated": "qualified in the month, which has not been calculated since",
     "sealed_before": "qualified in the month after that was closed or paid: true-up books it",
 }
@@ -137,21 +137,27 @@ def _verdict(row: sa.RowMapping, ib: User, month: Month, counted: set[str], seal
 
 
 def _code(row: sa.RowMapping, ib: User, month: Month, sealed: bool) -> str:
-    start, end = month.bounds(config.settings().timezone)
-    captured, qualified = row["captured"], row["qualified"]
+    elsewhere = _elsewhere(row, ib, month)
+    if elsewhere is not None:
+        return elsewhere
     if row["clawed"] is not None:
         return "clawed_back"
-    if qualified is None:
-        if captured is not None and captured >= end:
-            return "captured_later"
+    if row["qualified"] is None:
         return "rejected" if row["status"] == "rejected" else "not_qualified"
+    return "sealed_before" if sealed else "not_calculated"
+
+
+def _elsewhere(row: sa.RowMapping, ib: User, month: Month) -> str | None:
+    """Say why a lead belongs to another month or IB, or None where it belongs here."""
+    start, end = month.bounds(config.settings().timezone)
+    captured, qualified = row["captured"], row["qualified"]
+    if qualified is None:
+        return "captured_later" if captured is not None and captured >= end else None
     if qualified < start:
         return "qualified_earlier"
     if qualified >= end:
         return "qualified_later"
-    if row["owner"] != ib.id:
-        return "other_owner"
-    return "sealed_before" if sealed else "not_calculated"
+    return "other_owner" if row["owner"] != ib.id else None
 
 
 def _month(moment: Any) -> Month:

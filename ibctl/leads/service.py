@@ -213,17 +213,23 @@ def _settle(lead: Lead, changed: Mapping[str, Any]) -> None:
     if wrong is not None and {"leadCapturedAt", "qualifiedAt"} & set(changed):
         raise UsageError(wrong)
     if {"status", "qualifiedAt"} & set(changed):
-        _require_date(lead)
+        _require_date(lead, cleared="qualifiedAt" in changed)
     if {"ftdEarned", "cpaEarned"} & set(changed):
         lead.total_earned = float(money.from_float(lead.ftd_earned) + money.from_float(lead.cpa_earned))
 
 
-def _require_date(lead: Lead) -> None:
-    if lead.status == "qualified" and lead.qualified_at is None:
+def _require_date(lead: Lead, *, cleared: bool = False) -> None:
+    if lead.status != "qualified" or lead.qualified_at is not None:
+        return
+    if cleared:
         raise RequestError(
-            f"lead {called(lead)} has no qualifiedAt, and the word alone earns nothing: commissions count the date. "
-            "Give both: `ibctl leads edit LEAD --status qualified --qualified-at DATE`"
+            f"lead {called(lead)} would be qualified without a date, and commissions count the date. Take back both: "
+            "`ibctl leads edit LEAD --clear qualified-at --status contacted`"
         )
+    raise RequestError(
+        f"lead {called(lead)} has no qualifiedAt, and the word alone earns nothing: commissions count the date. "
+        "Give both: `ibctl leads edit LEAD --status qualified --qualified-at DATE`"
+    )
 
 
 def called(lead: Lead) -> str:

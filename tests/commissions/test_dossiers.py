@@ -122,6 +122,17 @@ def test_what_cannot_be_proven_gets_no_dossier(lead: str, platform: Platform, ib
     assert (edited.exit_code, "says 99, but it was calculated as 63.71" in edited.stderr) == (3, True)
 
 
+def test_an_ib_without_anything_in_a_closed_month_gets_no_dossier_and_no_useless_advice(
+    lead: str, ibctl: Run, tmp_path: Path
+) -> None:
+    for month in ("2025-10", "2025-11"):
+        assert ibctl("commissions", "close", month, "--yes").exit_code == 0
+    refused = ibctl("commissions", "dossier", "a@x.y", "2025-11", "-o", "d")
+    assert refused.exit_code == 3
+    assert refused.stderr == "Error: 2025-11 is closed, and a@x.y has nothing in it: there is nothing to prove\n"
+    assert not (tmp_path / "d").exists()
+
+
 def test_importing_the_verifier_leaves_arithmetic_as_it_is() -> None:
     before = Decimal(1) / Decimal(3)
     verifier.figures(plan_rules.as_json(plan_rules.DEFAULT_TERMS), dossiers.counted("u", Inputs()))

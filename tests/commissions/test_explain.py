@@ -92,6 +92,16 @@ def test_what_cannot_be_explained_says_why(
     assert len(failed.stderr.strip().splitlines()) == 1
 
 
+def test_what_is_due_since_a_month_was_closed_is_for_the_true_up(ib: str, platform: Platform, ibctl: Run) -> None:
+    assert ibctl("commissions", "close", "2025-10", "--yes").exit_code == 0
+    platform.lead(platform.user("late@x.y"), "2025-10-03", "2025-10-04", 100)
+    refused = ibctl("commissions", "explain", "late@x.y", "2025-10")
+    assert refused.exit_code == 3
+    assert "2025-10 is closed, and late@x.y has nothing in it" in refused.stderr
+    assert "`ibctl commissions true-up 2025-10` books" in refused.stderr
+    assert "commissions run" not in refused.stderr
+
+
 def test_show_says_what_made_the_row(ib: str, ibctl: Run) -> None:
     (row,) = json.loads(ibctl("commissions", "show", "ib@x.y", "2025-10", "-f", "json").stdout)
     assert (row["totalPayout"], row["paymentStatus"], row["plan"], row["changeSetId"]) == (

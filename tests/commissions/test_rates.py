@@ -17,7 +17,7 @@ from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibctl import db
+from ibctl import currencies, db
 from ibctl.commissions import rates
 from ibctl.imports import RowError
 from tests.ads.conftest import outcome
@@ -65,6 +65,7 @@ def test_a_source_in_the_row_counts_before_the_one_for_the_file() -> None:
         ({"currency": ""}, "currency_invalid", "currency"),
         ({"currency": "EURO"}, "currency_invalid", "currency"),
         ({"currency": "E1R"}, "currency_invalid", "currency"),
+        ({"currency": "XXQ"}, "currency_invalid", "currency"),
         ({"currency": "ÄÖÜ"}, "currency_invalid", "currency"),
         ({"currency": "usd"}, "currency_invalid", "currency"),
         ({"baseCurrency": "CHF"}, "currency_invalid", "baseCurrency"),
@@ -87,6 +88,12 @@ def test_a_row_that_does_not_fit_is_refused_with_its_code(change: dict[str, str]
     with pytest.raises(RowError) as caught:
         rates.read(ROW | change, base="USD", source=None if "source" in change else "ECB")
     assert (caught.value.code, caught.value.field) == (code, field)
+
+
+def test_a_rate_can_be_in_a_currency_that_has_been_withdrawn_since() -> None:
+    assert rates.read(ROW | {"date": "2022-10-01", "currency": "hrk"}, base="EUR", source="ECB").currency == "HRK"
+    with pytest.raises(ValueError, match="'HRK' is not a currency"):
+        currencies.parse("HRK")
 
 
 @freeze_time("2025-10-31T10:30:00Z")

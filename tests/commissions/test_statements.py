@@ -166,6 +166,23 @@ def test_who_has_no_commission_gets_no_statement(year: Platform, ibctl: Run) -> 
     ended = ibctl(*STATEMENT, "a@x.y", "2025-07")
     assert (ended.exit_code, ended.stdout) == (3, "")
     assert "a@x.y has no commission up to 2025-07" in ended.stderr
+    assert "`ibctl commissions run --month 2025-07` calculates it" in ended.stderr
+
+
+def test_in_a_closed_month_nobody_is_sent_to_a_run_that_would_be_refused(year: Platform, ibctl: Run) -> None:
+    year.user("new@x.y")
+    for month in ("2025-08", "2025-09", "2025-10"):
+        assert ibctl("commissions", "close", month, "--yes").exit_code == 0
+    for ib, month, found in (
+        (
+            "new@x.y",
+            "2025-10",
+            "2025-10 is closed, and new@x.y has nothing in it nor before: there is nothing to state",
+        ),
+        ("new@x.y", "2025-11", "`ibctl commissions run --month 2025-11` calculates it"),
+    ):
+        ended = ibctl(*STATEMENT, ib, month)
+        assert (ended.exit_code, ended.stdout, found in ended.stderr) == (3, "", True), ended.stderr
 
 
 # -------------------------------------------------------------------------------------------------------------- formats

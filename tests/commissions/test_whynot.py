@@ -46,7 +46,30 @@ def asked(ibctl: Run, *arguments: str) -> tuple[list[dict[str, Any]], str]:
 def test_every_lead_counts_or_has_its_reason_and_the_two_sides_add_up(leads: dict[str, str], ibctl: Run) -> None:
     rows, said = asked(ibctl)
     assert {row["code"]: row["id"] for row in rows} == {code: lead for code, lead in leads.items() if code != "counted"}
-    assert "ib@x.y 2025-10: 9 leads = 1 counted + 1 clawed_back + 1 captured_later + 1 rejected" in said
+    assert "ib@x.y 2025-10: 9 leads = 1 counted + 1 captured_later + 1 qualified_earlier + 1" in said
+
+
+def test_a_lead_that_was_taken_back_is_missing_in_its_own_month_alone(leads: dict[str, str], ibctl: Run) -> None:
+    def code(ib: str, month: str, lead: str) -> str:
+        found = ibctl("commissions", "why-not", ib, month, leads[lead], "-f", "json")
+        return str(json.loads(found.stdout)[0]["code"])
+
+    months = ("2025-09", "2025-10", "2025-11")
+    assert [code("ib@x.y", month, "clawed_back") for month in months] == [
+        "qualified_later", "clawed_back", "qualified_earlier",
+    ]  # fmt: skip
+    assert ibctl("commissions", "run", "--month", "2025-10").exit_code == 0
+    taken = ibctl("commissions", "clawback", leads["other_owner"], "--reason", "r", "--yes")
+    assert taken.exit_code == 0, taken.stderr
+    assert [code(ib, "2025-10", "other_owner") for ib in ("ib@x.y", "other@x.y")] == ["other_owner", "clawed_back"]
+
+
+def test_a_lead_that_was_taken_back_and_lost_its_date_would_not_count_with_one(
+    leads: dict[str, str], platform: Platform, ibctl: Run
+) -> None:
+    platform.sql('UPDATE "Lead" SET "qualifiedAt" = NULL WHERE id = %s', leads["clawed_back"])
+    (row,), _ = asked(ibctl, leads["clawed_back"])
+    assert (row["code"], row["fix"]) == ("clawed_back", "")
 
 
 def test_one_lead_is_answered_for_by_name_even_where_it_counts(leads: dict[str, str], ibctl: Run) -> None:

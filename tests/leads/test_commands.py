@@ -247,8 +247,11 @@ def test_what_a_lead_cannot_be_is_refused(platform: Platform, ibctl: Run) -> Non
 
 def test_a_qualified_lead_does_not_lose_its_date_alone(platform: Platform, ibctl: Run) -> None:
     platform.lead(id="l1", email="a@x.com", status="qualified", qualifiedAt=datetime(2030, 1, 1))
-    assert ibctl("leads", "edit", "l1", "--clear", "qualified-at").exit_code == 3
-    assert ibctl("leads", "edit", "l1", "--clear", "qualified-at", "--status", "contacted").exit_code == 0
+    refused = ibctl("leads", "edit", "l1", "--clear", "qualified-at")
+    works = ("--clear", "qualified-at", "--status", "contacted")
+    assert (refused.exit_code, f"`ibctl leads edit LEAD {' '.join(works)}`" in refused.stderr) == (3, True)
+    assert "--qualified-at DATE" not in refused.stderr
+    assert ibctl("leads", "edit", "l1", *works).exit_code == 0
     assert platform.leads('status, "qualifiedAt"') == [("contacted", None)]
 
 

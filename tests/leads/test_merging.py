@@ -97,6 +97,27 @@ def test_undo_brings_back_every_row_of_a_merge_as_it_was(platform: Platform, ibc
     assert everything(platform) == before
 
 
+def test_a_merge_whose_lead_was_changed_since_is_undone_as_a_whole_or_not_at_all(
+    platform: Platform, ibctl: Run
+) -> None:
+    platform.lead(id="k", email="k@x.com", cpaEarned=100, totalEarned=100, leadCapturedAt="2025-10-01")
+    platform.lead(id="o", email="o@x.com", cpaEarned=200, totalEarned=200, leadCapturedAt="2025-10-02")
+    sums = 'SELECT sum("cpaEarned"), count(*) FROM "Lead"'
+    assert ibctl("leads", "merge", "k", "o", "--money", "sum", "--yes").exit_code == 0
+    assert ibctl("leads", "edit", "k", "--first-name", "Zed").exit_code == 0
+    merge, edit = (number for (number,) in platform.sql("SELECT id FROM ibctl.change_set ORDER BY id"))
+    refused = ibctl("undo", str(merge), "--yes")
+    assert (refused.exit_code, "goes with a merge, of which lead k cannot be set back" in refused.stdout) == (3, True)
+    assert platform.sql(sums) == [(300, 1)]
+    for number in (edit, merge):
+        assert ibctl("undo", str(number), "--yes").exit_code == 0
+    assert platform.sql(sums) == [(300, 2)]
+    # And back again: what takes the undo of a merge back is a merge.
+    assert ibctl("leads", "edit", "o", "--first-name", "Zoe").exit_code == 0
+    assert ibctl("undo", str(edit + 2), "--yes").exit_code == 3
+    assert platform.sql(sums) == [(300, 2)]
+
+
 def test_sums_that_differ_are_merged_only_as_somebody_says(platform: Platform, ibctl: Run) -> None:
     platform.lead(id="k", email="k@x.com", cpaEarned=100, totalEarned=100, leadCapturedAt="2025-10-01")
     platform.lead(id="o", email="o@x.com", cpaEarned=150.55, totalEarned=150.55, leadCapturedAt="2025-10-02")

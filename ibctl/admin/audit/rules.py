@@ -122,6 +122,8 @@ def why(reason: str | None, detail: Mapping[str, Any], writer: str | None) -> st
                 f"goes with the closing of {detail['month']}, which cannot be taken back: something rests on it; "
                 f"`ibctl commissions reopen {detail['month']}` takes that back too, where it can"
             )
+        case "merge":
+            return f"goes with a merge, of which lead {detail['lead']} cannot be set back"
         case "reopened":
             return f"{detail['month']} is open since: `ibctl commissions close {detail['month']}` closes it again"
         case "plan":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlmodel import Session
 
 from ibctl import db, errors, money, months, output, rendering
 from ibctl.commissions import explain as explaining
@@ -175,7 +177,7 @@ def _say_balance(found: whynot.Account) -> None:
 
 FINDING_COLUMNS = [
     Column("month"), Column("email"), Column("kind"), Column("what"), Column("before"), Column("after"), Column("by"),
-    Column("settled", "flag"),
+    Column("settled", "flag"), Column("id", brief=False),
 ]  # fmt: skip
 # At a terminal, where eight columns have no room.
 FINDING_IN_WORDS = [Column("month"), Column("email"), Column("finding"), Column("by"), Column("settled", "flag")]
@@ -201,10 +203,12 @@ def verify(
     counted = verifying.Verified()
     with db.reading() as session:
         chosen = [months.parse(month)] if month else verifying.stored_months(session)
-        findings = (_finding(one) for each in chosen for one in verifying.verify(session, each, counted))
-        short = form == "table" and to_file is None and columns is None
-        shown = FINDING_IN_WORDS if short else FINDING_COLUMNS
-        printed = output.show(findings, shown, Listing(Format(form), to_file, columns))
+        found = (one for each in chosen for one in verifying.verify(session, each, counted))
+        if form == "table" and to_file is None and columns is None:
+            rows, shown = iter(_in_words(session, list(found))), FINDING_IN_WORDS
+        else:
+            rows, shown = (vars(one) | {"month": str(one.month)} for one in found), FINDING_COLUMNS
+        printed = output.show(rows, shown, Listing(Format(form), to_file, columns))
     if counted.unmade:
         output.note(f"{counted.unmade:,} commissions were not made by ibctl: there is nothing to verify them by")
     settled = f", of which settled: {counted.settled:,}" if counted.settled else ""
@@ -213,6 +217,15 @@ def verify(
         raise typer.Exit(errors.FINDINGS)
 
 
-def _finding(one: verifying.Finding) -> dict[str, Any]:
-    moved = "" if one.before is None and one.after is None else f": {one.before or 'none'} → {one.after or 'none'}"
-    return vars(one) | {"month": str(one.month), "finding": f"{one.kind} {one.what}{moved}"}
+def _in_words(session: Session, found: list[verifying.Finding]) -> list[dict[str, Any]]:
+    names = explaining.names_of(session, [one.id for one in found if one.kind == "lead" and one.id])
+    return [
+        {"month": str(one.month), "email": one.email, "finding": f"{one.kind} {_what(one, names)}", "by": one.by,
+         "settled": one.settled}
+        for one in found
+    ]  # fmt: skip
+
+
+def _what(one: verifying.Finding, names: Mapping[str, str]) -> str:
+    what = one.what.replace(one.id, names.get(one.id, one.id)) if one.id else one.what
+    return what if one.before is None and one.after is None else f"{what}: {one.before} → {one.after}"

@@ -36,6 +36,8 @@ class Finding:
     after: str | None
     by: str
     settled: bool = False
+    # Of the lead, the spend day, the rate or the adjustment.
+    id: str | None = None
 
 
 @dataclass
@@ -130,5 +132,6 @@ def _moved(session: Session, month: Month, others: Mapping[str, Mapping[str, Any
     for user, other in others.items():
         for one in found[user]:
             yield Finding(
-                month, other["email"], one.what, one.label, one.before, one.after, by[one.id][1], bool(other["settled"])
-            )
+                month, other["email"], one.what, one.label, one.before, one.after, by[one.id][1],
+                bool(other["settled"]), one.id,
+            )  # fmt: skip

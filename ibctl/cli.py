@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from ibctl import __version__, config, lazy, output
-from ibctl.errors import INTERRUPTED, IbctlError
+from ibctl import __version__, config, lazy, output, utf8
+from ibctl.errors import INTERRUPTED, IbctlError, RequestError
 
 # name: (where its Typer app is, its line in `ibctl --help`). A group's module is imported when the group is called, so
 # that help, version and completion stay fast.
@@ -32,6 +33,8 @@ GROUPS: dict[str, tuple[str, str]] = {
 ADDED: dict[str, dict[str, str]] = {"leads": {"pull": "ibctl.ads.pull_command"}}
 # The exit code of a process that a closed pipe ended (128 + SIGPIPE), as shells expect of `ibctl leads list | head`.
 CLOSED_PIPE = 141
+# What a write says where nothing more fits, or the device is gone.
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 class RootGroup(TyperGroup):
@@ -55,7 +58,7 @@ class RootGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; end with the documented exit code, without a traceback unless it is a bug."""
         try:
-            return super().invoke(ctx)
+            return self._invoke(ctx)
         except IbctlError as exc:
             output.error(str(exc))
             raise typer.Exit(exc.exit_code) from None
@@ -63,7 +66,22 @@ class RootGroup(TyperGroup):
             output.error("interrupted")
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            _leave_closed_pipe()
+            _forget_stdout()
+            raise typer.Exit(CLOSED_PIPE) from None
+        except OSError as exc:
+            if exc.errno not in UNWRITABLE:
+                raise
+            _forget_stdout()
+            output.error(f"cannot write to {exc.filename or 'standard output'}: {exc.strerror}")
+            raise typer.Exit(RequestError.exit_code) from None
+
+    def _invoke(self, ctx: Any) -> Any:
+        utf8.require(self, ctx, [*ctx._protected_args, *ctx.args])
+        try:
+            return super().invoke(ctx)
+        finally:
+            # What only now does not fit is to be said too.
+            sys.stdout.flush()
 
 
 def _load(name: str) -> Any:
@@ -73,10 +91,21 @@ def _load(name: str) -> Any:
     return command
 
 
-def _leave_closed_pipe() -> NoReturn:
+def _forget_stdout() -> None:
     # Python would complain once more when it flushes stdout at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise typer.Exit(CLOSED_PIPE)
+
+
+def _require_streams() -> None:
+    """Have all three standard streams: what is opened later would take the place of a closed one, and get its data."""
+    closed = sys.stdout is None
+    # In the order of their numbers, of which the lowest that is free is taken.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for good
+    if closed:
+        output.error("standard output is closed: send it to a file, or to /dev/null")
+        sys.exit(RequestError.exit_code)
 
 
 app = typer.Typer(cls=RootGroup, no_args_is_help=True, pretty_exceptions_show_locals=False)
@@ -108,6 +137,7 @@ def main() -> None:
     # A short life: to look for cycles after every 700 new objects takes a tenth of a small command's time, and to look
     # through everything once more at its end, where the system takes it all back anyway, a fifth.
     gc.set_threshold(50_000)
+    _require_streams()
     try:
         app(prog_name="ibctl")
     finally:

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ibctl import dsn
+from ibctl import dsn, utf8
 from ibctl.errors import ConfigError
 
 # Every setting: what it is for, and what holds without it. README's table and `ibctl doctor` follow this order.
@@ -89,7 +89,7 @@ _command = ""
 def use_command(arguments: Sequence[str]) -> None:
     """Take the command line, for the audit record; a URL in it loses its password."""
     global _command
-    _command = shlex.join(dsn.mask(word) if "://" in word else word for word in arguments)
+    _command = shlex.join(utf8.escaped(dsn.mask(word) if "://" in word else word) for word in arguments)
 
 
 def command() -> str:

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from ibctl import money
+from ibctl import money, utf8
 
 # Everything that moves a cursor, hides text or turns its direction: C0 and C1 controls, bidi and zero-width marks.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -20,7 +20,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-
 
 def printable(text: str) -> str:
     """Make foreign text safe for a terminal: control and direction characters become visible escapes."""
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return utf8.escaped(_UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text))
 
 
 def shown(value: Any, kind: str = "text") -> str:

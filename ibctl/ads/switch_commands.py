@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ibctl import clock, db, errors, money, output
+from ibctl import clock, db, errors, money, output, utf8
 from ibctl.ads import arguments, completion, switching, sync_rules
 from ibctl.ads.switching import Switch
 from ibctl.errors import RequestError, UsageError
@@ -95,7 +94,7 @@ def _asked(names: list[str] | None, account: str | None) -> list[Switch]:
         raise UsageError("name a campaign, or give --account for all of an account's")
     wanted: list[str] = []
     for name in names or []:
-        wanted += [line.strip() for line in sys.stdin if line.strip()] if name == "-" else [name]
+        wanted += utf8.listed() if name == "-" else [name]
     with db.reading() as session:
         return switching.switches(session, wanted, account)
 

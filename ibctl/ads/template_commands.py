@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from ibctl import db, errors, output
+from ibctl import db, errors, output, utf8
 from ibctl.ads import arguments, completion, objectives, service, template_files, template_rules, templates
 from ibctl.errors import RequestError, UsageError
 from ibctl.models.platform import AdTemplate
@@ -59,7 +58,7 @@ AllowOption = Annotated[
 
 def _read(file: Path) -> list[template_files.Document]:
     if str(file) == "-":
-        return template_files.read(sys.stdin.read(), "stdin")
+        return template_files.read(utf8.from_stdin(), "stdin")
     try:
         return template_files.read(file.read_text(encoding="utf-8-sig"), str(file))
     except OSError as exc:

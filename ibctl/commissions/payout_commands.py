@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from ibctl import days, db, errors, months, output, rendering
+from ibctl import days, db, errors, months, output, rendering, utf8
 from ibctl.commissions import completion, exporting, payouts, reconciling
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.arguments import MonthOption, suggest_months
@@ -148,7 +147,7 @@ def _named(values: list[str] | None) -> list[str]:
     """Return the IBs of an option; `-` stands for the lines of stdin."""
     named: list[str] = []
     for value in values or ():
-        named += [line.strip() for line in sys.stdin if line.strip()] if value == "-" else [value]
+        named += utf8.listed() if value == "-" else [value]
     return named
 
 
@@ -354,7 +353,7 @@ def reconcile(
     """
     movements, sha256 = reconciling.read(file, paid_is=paid_is)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
-        result = reconciling.reconcile(session, batch, movements, file=file.name, sha256=sha256)
+        result = reconciling.reconcile(session, batch, movements, file=utf8.escaped(file.name), sha256=sha256)
     output.show(result.rows, EVIDENCE_COLUMNS, Listing(Format(form)))
     if result.passed_over:
         output.note(f"{file.name}: {result.passed_over:,} movements are none of the batch's")

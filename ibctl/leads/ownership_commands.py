@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 
 import typer
 
-from ibctl import config, days, db, output
+from ibctl import config, days, db, output, utf8
 from ibctl.errors import UsageError
 from ibctl.leads import naming, ownership
 from ibctl.leads.arguments import LeadsArgument, LeadsOrNone
@@ -24,7 +23,7 @@ COLUMNS = [Column("ib"), Column("leads", "number"), Column("changed", "number")]
 
 def leads_named(names: Sequence[str]) -> list[str]:
     """Return the names given, or for `-` those on stdin, one a line. Raises UsageError where there is none."""
-    return naming.read_list(names, sys.stdin.read().splitlines() if list(names) == ["-"] else [])
+    return naming.read_list(names, utf8.listed() if list(names) == ["-"] else [])
 
 
 def day_option(name: str, text: str | None) -> date | None:

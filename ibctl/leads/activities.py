@@ -47,6 +47,10 @@ def _json(text: str) -> Any:
 
     try:
         value = json.loads(text, parse_constant=refuse)
+        # Numbers beyond a double, and halves of surrogate pairs: Python reads what the database refuses.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise UsageError("--metadata holds half a surrogate pair (like \\ud800), which is no character") from None
     except (ValueError, RecursionError) as exc:
         raise UsageError(f"--metadata is not JSON: {str(exc) or 'nested too deeply'}") from None
     if "\\u0000" in json.dumps(value):

@@ -35,7 +35,9 @@ def dupes(
         str | None, typer.Option(help="Only groups with a lead of this IB.", autocompletion=completion.ibs)
     ] = None,
     by: Annotated[str | None, typer.Option(help="Evidence that counts: email,phone,token.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most this many groups; 0 means all.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=0, max=output.MOST_ROWS, help="At most this many groups; 0 means all.")
+    ] = 50,
     format: output.FormatOption = output.Format.table,
     file: output.OutputOption = None,
     columns: output.ColumnsOption = None,

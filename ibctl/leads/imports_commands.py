@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ibctl import db, output
+from ibctl import db, output, rendering
 from ibctl.errors import UsageError
 from ibctl.leads import batches, mappings
 from ibctl.leads.import_command import complete_mapping
@@ -130,7 +130,7 @@ def _write_csv(file: Path | None, batch: LeadImport, rejects: Iterator[Any]) -> 
         # Those of an earlier round of mending, where the file was itself a reject file, do not count any more.
         own = [index for index, name in enumerate(batch.header) if name not in REASONS]
         old = set(range(len(batch.header))).difference(own)
-        writer.writerow([*REASONS, *(batch.header[index] for index in own)])
+        writer.writerow([*REASONS, *(rendering.cell(batch.header[index]) for index in own)])
         for one in rejects:
             cells = [cell for index, cell in enumerate(one.cells) if index not in old]
             writer.writerow([one.row, one.code, one.field, *map(harmless, [one.message, *cells])])

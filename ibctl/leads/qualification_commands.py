@@ -136,7 +136,9 @@ def qualify(
     broker: BrokerFilter = None,
     ib: Annotated[str | None, typer.Option(help="Only this IB's: email or id.", autocompletion=completion.ibs)] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing when none does (for cron).")] = False,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Print at most so many; 0 means all.")] = 0,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=0, max=output.MOST_ROWS, help="Print at most so many; 0 means all.")
+    ] = 0,
     format: output.FormatOption = output.Format.table,
     file: output.OutputOption = None,
     columns: output.ColumnsOption = None,

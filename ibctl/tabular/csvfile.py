@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ibctl import rendering
 from ibctl.errors import RequestError, UsageError
 from ibctl.tabular import text
 from ibctl.tabular.source import Source
@@ -138,7 +139,8 @@ def _names(path: Path, line: int, header: list[str]) -> list[str]:
     if "\0" in "".join(header):
         raise RequestError(f"{path} is binary, not text")
     require_names(path, header, f"line {line}")
-    return header
+    # As a reject file has them.
+    return [rendering.unneutralise(name) for name in header]
 
 
 def _records(lines: Iterator[str], delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:

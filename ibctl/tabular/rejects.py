@@ -6,13 +6,14 @@ import filecmp
 import os
 import re
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from ibctl import output, rendering
-from ibctl.errors import RequestError
+from ibctl.errors import RequestError, UsageError
+from ibctl.tabular.source import STANDARD_INPUT
 from ibctl.tabular.table import Table
 
 REASONS = ("_row", "_code", "_field", "_message")
@@ -32,6 +33,8 @@ class RejectFile:
     that is there already is kept, unless it is the same to the byte: the new one then takes the next free name
     (`leads.csv.rejects-2.csv`). `path` is the final name, `count` the number of rows, `kept` the older file's name.
     A `private` one can be read by its owner only.
+
+    What is there and is no regular file (/dev/null, a pipe) is written to as it is: then `is_device`.
     """
 
     def __init__(self, path: Path, source: Table, *, private: bool = False) -> None:
@@ -43,11 +46,19 @@ class RejectFile:
         self._exit = ExitStack()
         self._staged: Path | None = None
         self._writer: Any = None
+        self.is_device = path.exists() and not path.is_file()
 
     def __enter__(self) -> RejectFile:
-        """Begin; nothing is written yet. Raises RequestError where nothing could be, before any work is done."""
+        """Begin; nothing is written yet.
+
+        Raises RequestError where nothing could be, and UsageError for `-`, before any work is done.
+        """
+        if self.path == STANDARD_INPUT:
+            raise UsageError("--rejects - will not do: refused rows go to a file; name one, or /dev/null")
+        if self.path.is_dir():
+            raise RequestError(f"cannot write {self.path}: it is a directory: name a file in it")
         folder = self.path.absolute().parent
-        if not os.access(folder, os.W_OK):
+        if not self.is_device and not os.access(folder, os.W_OK):
             raise RequestError(f"cannot write {self.path}: {folder} is not a folder that can be written to")
         return self
 
@@ -68,13 +79,24 @@ class RejectFile:
         self.count += 1
 
     def _open(self) -> Any:
-        self._staged = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        stream = self._exit.enter_context(output.atomic_file(self._staged, private=self.private))
+        stream = self._exit.enter_context(self._device() if self.is_device else self._stage())
         if self.source.marked:
             stream.write("\ufeff")
         writer = output.csv_writer(stream, delimiter=self.source.delimiter)
-        writer.writerow([*REASONS, *(name for index, name in enumerate(self.source.header) if index not in self._old)])
+        own = (name for index, name in enumerate(self.source.header) if index not in self._old)
+        # The exact opposite of what reading a header does.
+        writer.writerow([*REASONS, *map(rendering.cell, own)])
         return writer
+
+    def _stage(self) -> AbstractContextManager[TextIO]:
+        self._staged = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        return output.atomic_file(self._staged, private=self.private)
+
+    def _device(self) -> TextIO:
+        try:
+            return self.path.open("w", encoding="utf-8", newline="")
+        except OSError as exc:
+            raise RequestError(f"cannot write {self.path}: {exc.strerror}") from None
 
     def _publish(self, staged: Path) -> None:
         first, number = self.path, 1

@@ -41,6 +41,9 @@ def test_an_activity_is_noted_down_listed_and_taken_back(platform: Platform, ibc
         (("l1", "call", "--metadata", "{a}"), 2, "--metadata is not JSON"),
         (("l1", "call", "--metadata", "[NaN]"), 2, "NaN is not JSON"),
         (("l1", "call", "--metadata", '"\\u0000"'), 2, "--metadata holds a NUL character"),
+        (("l1", "call", "--metadata", '{"a": "\\ud800"}'), 2, "half a surrogate pair (like \\ud800)"),
+        (("l1", "call", "--metadata", '{"\\udfff": 1}'), 2, "half a surrogate pair"),
+        (("l1", "call", "--metadata", '{"a": 1e999}'), 2, "--metadata is not JSON: Out of range"),
         (("l1", "call", "--metadata", "null"), 2, "says nothing"),
     ],
 )

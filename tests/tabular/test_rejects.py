@@ -1,9 +1,11 @@
+import dataclasses
+import os
 from pathlib import Path
 
 import pytest
 
 from ibctl import tabular
-from ibctl.errors import RequestError
+from ibctl.errors import RequestError, UsageError
 
 
 def made(tmp_path: Path, content: str | bytes, name: str = "leads.csv") -> Path:
@@ -99,3 +101,39 @@ def test_an_unwritable_place_for_rejects_is_named(tmp_path: Path) -> None:
         tabular.RejectFile(tmp_path / "no" / "r.csv", file),
     ):
         pass
+
+
+def test_a_folder_and_standard_output_are_no_reject_files(tmp_path: Path) -> None:
+    with tabular.open_table(made(tmp_path, "email\nx\n")) as file:
+        with pytest.raises(RequestError, match="is a directory"), tabular.RejectFile(tmp_path, file):
+            pass
+        with pytest.raises(UsageError, match="--rejects -"), tabular.RejectFile(Path("-"), file):
+            pass
+    assert not list(tmp_path.parent.glob(f"{tmp_path.name}-*"))
+
+
+def test_what_is_no_regular_file_is_written_to_as_it_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for target in (Path(os.devnull), pipe):
+        with tabular.open_table(made(tmp_path, "email\nx\n")) as file, tabular.RejectFile(target, file) as rejects:
+            rejects.add(2, ["x"], "code", "email", "m")
+        assert (rejects.path, rejects.count, rejects.kept) == (target, 1, None)
+    assert os.read(reader, 1000) == b"_row,_code,_field,_message,email\n2,code,email,m,x\n"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert Path(os.devnull).is_char_device()
+    assert not Path(f"{os.devnull}-2").exists()
+
+
+@pytest.mark.parametrize("name", ["=cmd|x", "'=cmd|x", "@SUM(A1)", "''-x", "'quoted'", "email"])
+def test_a_header_cannot_run_in_a_spreadsheet_and_is_read_back(tmp_path: Path, name: str) -> None:
+    path = made(tmp_path, "x\n1\n")
+    with tabular.open_table(path) as file:
+        header = dataclasses.replace(file, header=[name])
+        with tabular.RejectFile(tmp_path / "r.csv", header) as rejects:
+            rejects.add(2, ["1"], "code", "", "m")
+    assert (tmp_path / "r.csv").read_text().splitlines()[0].split(",")[4][0] not in "=+-@"
+    with tabular.open_table(tmp_path / "r.csv") as table:
+        assert table.header[4:] == [name]

@@ -9,7 +9,7 @@ from ibctl.leads.settled import Settled
 
 
 def warn_of_settled(settled: Sequence[Settled]) -> None:
-    """Warn of months, being paid or paid, whose commissions no longer agree with their leads."""
+    """Warn of months, closed, being paid or paid, whose commissions no longer agree with their leads."""
     for month in settled:
         output.warn(
             f"{month.month} is {month.status} for {output.some(month.ibs)}: that commission stays as it is, though "

@@ -114,17 +114,19 @@ QUALIFY = sa.text(
     FROM done d LEFT JOIN "User" u ON u.id = d."userId" ORDER BY d."qualifiedAt" DESC, d.id DESC
     """
 )
-# The months, being paid or paid, into which these leads now fall. Parameters: ids, zone.
+# The months, closed, being paid or paid, into which these leads now fall. Parameters: ids, zone.
 SETTLED = sa.text(
     """
-    SELECT to_char(make_date(c.year, c.month, 1), 'YYYY-MM') AS month, c."paymentStatus",
+    SELECT to_char(local.there, 'YYYY-MM') AS month, coalesce(c."paymentStatus", 'CLOSED'),
       array_agg(DISTINCT u.email), count(*)
     FROM "Lead" l
     CROSS JOIN LATERAL (SELECT l."qualifiedAt" AT TIME ZONE 'UTC' AT TIME ZONE :zone AS there) local
-    JOIN "IbCommission" c ON c."userId" = l."userId" AND c.year = extract(year FROM local.there)
-      AND c.month = extract(month FROM local.there)
-    JOIN "User" u ON u.id = c."userId"
-    WHERE c."paymentStatus" IN ('PROCESSING', 'PAID') AND l.id = ANY(CAST(:ids AS text[]))
+    JOIN "User" u ON u.id = l."userId"
+    LEFT JOIN "IbCommission" c ON c."userId" = u.id AND c."paymentStatus" IN ('PROCESSING', 'PAID')
+      AND c.year = extract(year FROM local.there) AND c.month = extract(month FROM local.there)
+    LEFT JOIN ibctl.closed_month m
+      ON m.year = extract(year FROM local.there) AND m.month = extract(month FROM local.there)
+    WHERE (c.id IS NOT NULL OR m.id IS NOT NULL) AND l.id = ANY(CAST(:ids AS text[]))
     GROUP BY 1, 2 ORDER BY 1, 2
     """
 )

@@ -259,14 +259,14 @@ REFUSED = sa.text("SELECT line, code, coalesce(field, ''), message FROM lead_fil
 
 
 def _settled(leads: str) -> sa.TextClause:
-    """Return the SELECT of the months, being paid or paid, in which leads count; `leads` has userId and both dates.
+    """Return the SELECT of the settled months in which leads count; `leads` has userId and both dates.
 
-    A lead that was transferred counts for the IB whose it was at the time. Parameter besides those of `leads`: zone, in
-    which months are cut.
+    Settled is what is closed, being paid or paid. A lead that was transferred counts for the IB whose it was at the
+    time. Parameter besides those of `leads`: zone, in which months are cut.
     """
     return sa.text(
         f"""
-        SELECT to_char(make_date(c.year, c.month, 1), 'YYYY-MM') AS month, c."paymentStatus",
+        SELECT to_char(local.there, 'YYYY-MM') AS month, coalesce(c."paymentStatus", 'CLOSED') AS status,
                array_agg(DISTINCT u.email), count(DISTINCT l.id)
         FROM ({leads}) l
         CROSS JOIN LATERAL (VALUES (l."leadCapturedAt"), (l."qualifiedAt")) fact (moment)
@@ -276,12 +276,12 @@ def _settled(leads: str) -> sa.TextClause:
           WHERE t."leadId" = l.id AND t."effectiveAt" > fact.moment
           ORDER BY t."effectiveAt", t."createdAt", t.id LIMIT 1
         ) former ON true
-        JOIN "IbCommission" c
-          ON c."userId" = CASE WHEN former."leadId" IS NULL THEN l."userId" ELSE former."fromUserId" END
-          AND c.year = extract(year FROM local.there)
-          AND c.month = extract(month FROM local.there)
-        JOIN "User" u ON u.id = c."userId"
-        WHERE c."paymentStatus" IN ('PROCESSING', 'PAID')
+        JOIN "User" u ON u.id = CASE WHEN former."leadId" IS NULL THEN l."userId" ELSE former."fromUserId" END
+        LEFT JOIN "IbCommission" c ON c."userId" = u.id AND c."paymentStatus" IN ('PROCESSING', 'PAID')
+          AND c.year = extract(year FROM local.there) AND c.month = extract(month FROM local.there)
+        LEFT JOIN ibctl.closed_month m
+          ON m.year = extract(year FROM local.there) AND m.month = extract(month FROM local.there)
+        WHERE c.id IS NOT NULL OR m.id IS NOT NULL AND u.role = 'IB'
         GROUP BY 1, 2 ORDER BY 1, 2
         """
     )
@@ -292,6 +292,11 @@ SETTLED_BY_IMPORT = _settled(
     f'SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM lead_file f WHERE {NEW} AND "userId" IS NOT NULL'
 )
 # Whether any month is: mostly none is, and the leads need not be looked at.
-ANY_SETTLED = sa.text("""SELECT EXISTS (SELECT FROM "IbCommission" WHERE "paymentStatus" IN ('PROCESSING', 'PAID'))""")
+ANY_SETTLED = sa.text(
+    """
+    SELECT EXISTS (SELECT FROM ibctl.closed_month)
+      OR EXISTS (SELECT FROM "IbCommission" WHERE "paymentStatus" IN ('PROCESSING', 'PAID'))
+    """
+)
 # Parameter: ids.
 SETTLED_BY_LEADS = _settled('SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM "Lead" WHERE id = ANY(:ids)')

@@ -348,3 +348,14 @@ def test_a_change_in_a_month_that_is_paid_is_warned_of(
     for line, expected in zip(warnings, warned, strict=True):
         assert expected in line
         assert "that commission stays as it is" in line
+
+
+def test_a_change_in_a_month_that_is_closed_is_warned_of(platform: Platform, ibctl: Run) -> None:
+    one = platform.user("one@x.com")
+    platform.lead(id="l1", email="a@x.com", userId=one, leadCapturedAt="2025-10-01", qualifiedAt="2025-10-02")
+    platform.lead(id="l2", email="b@x.com", leadCapturedAt="2025-10-01")
+    assert ibctl("commissions", "close", "2025-10", "--yes").exit_code == 0
+    changed = ibctl("leads", "edit", "l1", "--cpa-earned", "1")
+    assert (changed.exit_code, "2025-10 is CLOSED for one@x.com" in changed.stderr) == (0, True)
+    assert "CLOSED" not in ibctl("leads", "edit", "l2", "--captured-at", "2025-10-03").stderr
+    assert "CLOSED" not in ibctl("leads", "edit", "l1", "--first-name", "Zed").stderr

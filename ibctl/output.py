@@ -37,9 +37,9 @@ class Format(StrEnum):
 
 
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to print the rows.")]
-# For counts and sums, which have no ids.
+# For what has no ids: counts and sums, findings, the lines of a derivation.
 SummaryFormatOption = Annotated[
-    Literal["table", "json", "csv"], typer.Option("--format", "-f", help="How to print the counts.")
+    Literal["table", "json", "csv"], typer.Option("--format", "-f", help="How to print the result.")
 ]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all, instead of stdout.")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import typer
@@ -34,7 +31,7 @@ def campaigns(ctx: typer.Context, incomplete: str) -> list[str]:
 
         return campaigns.names(session, incomplete)
 
-    return _words(completion.answer(ctx, read))
+    return completion.words(completion.answer(ctx, read))
 
 
 def templates(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -45,10 +42,4 @@ def templates(ctx: typer.Context, incomplete: str) -> list[str]:
 
         return templates.names(session, incomplete)
 
-    return _words(completion.answer(ctx, read))
-
-
-def _words(names: Iterable[str]) -> list[str]:
-    """Return names as the shell wants them: bash alone puts them in as they are, blanks and all."""
-    in_bash = os.environ.get("_IBCTL_COMPLETE") == "complete_bash"
-    return [re.sub(r"([^\w@%+=:,./-])", r"\\\1", name) if in_bash else name for name in names]
+    return completion.words(completion.answer(ctx, read))

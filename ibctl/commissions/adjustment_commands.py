@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
@@ -23,7 +24,7 @@ app = typer.Typer()
 
 COLUMNS = [
     Column("id", brief=False), Column("email"), Column("month"), Column("kind"), Column("amount", "money"),
-    Column("currency", brief=False), Column("reason"), Column("code", brief=False), Column("lead", brief=False),
+    Column("currency", brief=False), Column("reason"), Column("code", brief=False), Column("lead"),
     Column("source", brief=False), Column("actor", brief=False), Column("createdAt", "time", brief=False),
 ]  # fmt: skip
 HOLD_COLUMNS = [
@@ -36,7 +37,18 @@ HOLD_COLUMNS = [
 WITH_RELEASED = "email,month,reason,actor,releasedAt,releasedBy"
 
 # What is booked or held needs its reason: it is a line of the explanation.
-ReasonArgument = Annotated[str, typer.Option("--reason", help="Why; kept, and shown in the explanation.")]
+ReasonArgument = Annotated[
+    str, typer.Option("--reason", help="Why; required, kept, and shown in explanations and lists.", show_default=False)
+]
+KINDS = ("manual", "clawback", "true-up", "carry")
+
+
+def _codes(incomplete: str) -> list[str]:
+    return [code for code in adjustments.CODES if code.startswith(incomplete)]
+
+
+def _kinds(incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
 
 
 def _reason(text: str) -> str:
@@ -102,7 +114,9 @@ def _say_uncounted(month: months.Month, *, counted: bool) -> None:
 @app.command()
 def clawback(
     lead: LeadArgument,
-    code: Annotated[str, typer.Option("--code", help=f"Why: {', '.join(adjustments.CODES)}.")] = "other",
+    code: Annotated[
+        str, typer.Option("--code", help=f"Why: {', '.join(adjustments.CODES)}.", autocompletion=_codes)
+    ] = "other",
     reason: ReasonArgument = "",
     dry_run: output.DryRunOption = False,
     yes: output.YesOption = False,
@@ -142,7 +156,7 @@ def _clawback_in_words(found: adjustments.Clawback, lead: str) -> str:
 def list_adjustments(
     ib: IbOption = None,
     month: MonthOption = None,
-    kind: Annotated[str | None, typer.Option(help="manual, clawback, true-up or carry.")] = None,
+    kind: Annotated[str | None, typer.Option(help="manual, clawback, true-up or carry.", autocompletion=_kinds)] = None,
     form: output.FormatOption = Format.table,
     to_file: output.OutputOption = None,
     columns: output.ColumnsOption = None,
@@ -176,10 +190,16 @@ def hold(
 
     Example: ibctl commissions hold ib@x.y 2025-10 --reason 'five leads from one address'
     """
-    why, day = _reason(reason), days.option("--until", until)
+    why, day = _reason(reason), _to_come(days.option("--until", until))
     with db.transaction(dry_run=dry_run, reason=why) as session:
         adjustments.hold(session, _ib(session, ib), months.parse(month), reason=why, until=day)
     session.written.announce(f"{month} of {ib} is held")
+
+
+def _to_come(day: date | None) -> date | None:
+    if day is not None and day < clock.now().date():
+        raise UsageError(f"--until: {day} is past; name a day to come")
+    return day
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ibctl import config, months
+from ibctl.commissions import completion as own_completion
 from ibctl.commissions import rules
 from ibctl.errors import UsageError
 from ibctl.users import completion
@@ -21,6 +22,10 @@ def suggest_months(incomplete: str) -> list[str]:
     return [name for name in found if name.startswith(incomplete)]
 
 
+def _statuses(incomplete: str) -> list[str]:
+    return [name for name in rules.STATUSES if name.startswith(incomplete)]
+
+
 def _status(text: str) -> str:
     if text.upper() not in rules.STATUSES:
         raise UsageError(f"'{text}' is no payment status: write one of {', '.join(rules.STATUSES)}")
@@ -29,8 +34,18 @@ def _status(text: str) -> str:
 
 MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="Like 2025-10.", autocompletion=suggest_months)]
 MonthOption = Annotated[str | None, typer.Option("--month", help="Like 2025-10.", autocompletion=suggest_months)]
+ClosedMonthArgument = Annotated[
+    str, typer.Argument(metavar="MONTH", help="Like 2025-10.", autocompletion=own_completion.closed_months)
+]
 IbArgument = Annotated[str, typer.Argument(metavar="IB", help="The IB's email or id.", autocompletion=completion.ibs)]
 IbOption = Annotated[str | None, typer.Option("--ib", help="The IB's email or id.", autocompletion=completion.ibs)]
 StatusOption = Annotated[
-    str | None, typer.Option("--status", help="PENDING, HELD, PROCESSING or PAID.", parser=_status, metavar="STATUS")
+    str | None,
+    typer.Option(
+        "--status", help="PENDING, HELD, PROCESSING or PAID.", parser=_status, metavar="STATUS",
+        autocompletion=_statuses,
+    ),
+]  # fmt: skip
+RequiredReason = Annotated[
+    str | None, typer.Option("--reason", help="Why; required, kept in the audit record.", show_default=False)
 ]

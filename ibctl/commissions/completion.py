@@ -1,4 +1,7 @@
-"""Names of batches, for the shell to complete. Silent where the database cannot be reached, and never starts one."""
+"""What the shell completes: batches, plans, groups, closed months.
+
+Silent where the database cannot be reached, and never starts one.
+"""
 
 from __future__ import annotations
 
@@ -19,5 +22,43 @@ def batches(ctx: typer.Context, incomplete: str) -> list[str]:
         from ibctl.commissions import payouts
 
         return [row["id"] for row in payouts.listing(session, limit=50)[0]]
+
+    return [name for name in completion.answer(ctx, read) if name.startswith(incomplete)]
+
+
+def plans(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a stored plan."""
+
+    def read(session: Session) -> list[str]:
+        from ibctl.commissions import plans
+
+        return plans.names(session)
+
+    return [name for name in completion.answer(ctx, read) if name.startswith(incomplete)]
+
+
+def plans_and_default(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a plan that can be assigned, `default` the last."""
+    return [*plans(ctx, incomplete), *(name for name in ("default",) if name.startswith(incomplete))]
+
+
+def groups(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a group that somebody is or was in."""
+
+    def read(session: Session) -> list[str]:
+        from ibctl.commissions import plans
+
+        return plans.groups(session)
+
+    return completion.words(name for name in completion.answer(ctx, read) if name.startswith(incomplete))
+
+
+def closed_months(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a month that is closed, the newest first."""
+
+    def read(session: Session) -> list[str]:
+        from ibctl.commissions import seals
+
+        return [month.id for month in seals.all_closed(session)]
 
     return [name for name in completion.answer(ctx, read) if name.startswith(incomplete)]

@@ -17,7 +17,7 @@ from typing import Any
 from sqlmodel import Session
 
 from ibctl import rendering
-from ibctl.commissions import plan_rules, seals, statement_pages, statements, verifier
+from ibctl.commissions import plan_rules, rules, seals, statement_pages, statements, verifier
 from ibctl.commissions.rules import Inputs, Line
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.commissions.statements import Statement
@@ -39,7 +39,7 @@ def of_ib(session: Session, ib: User, month: Month) -> dict[str, str]:
     snapshot = _snapshot(statement)
     content = document(statement, snapshot)
     _require_verified(content)
-    named = replace(statement, derivation=_pseudonymised(statement.derivation, ib.id))
+    named = _pseudonymised(statement, snapshot)
     files = {
         "dossier.json": json.dumps(content, ensure_ascii=False, indent=2) + "\n",
         "statement.html": statement_pages.write("html", named),
@@ -93,9 +93,11 @@ def counted(user_id: str, inputs: Inputs) -> dict[str, Any]:
         "leads": _leads(user_id, inputs),
         "spend": _spend(inputs),
         "adjustments": [
-            {"kind": one.kind, "amount": f"{one.amount:f}", "reason": one.reason} for one in inputs.adjustments
+            {"kind": one.kind, "amount": f"{one.amount:f}", "reason": one.reason,
+             "lead": one.lead_id and pseudonym(user_id, one.lead_id)}
+            for one in inputs.adjustments
         ],
-    }
+    }  # fmt: skip
 
 
 def _leads(user_id: str, inputs: Inputs) -> list[dict[str, Any]]:
@@ -133,11 +135,22 @@ def _require_verified(content: Mapping[str, Any]) -> None:
         )
 
 
-def _pseudonymised(line: Line | None, user_id: str) -> Line | None:
-    if line is None:
-        return None
-    parts = tuple(part for one in line.lines if (part := _pseudonymised(one, user_id)) is not None)
-    if line.part != "lead" or line.id is None:
-        return replace(line, lines=parts)
-    name = pseudonym(user_id, line.id)
-    return replace(line, lines=parts, id=name, label=name)
+def _pseudonymised(statement: Statement, snapshot: Snapshot) -> Statement:
+    """Return a statement whose account and derivation name leads by their pseudonyms alone."""
+    derivation = rules.payout(snapshot.terms, snapshot.inputs)
+    leads = {line.lead for line in rules.flat(derivation) if line.lead}
+    names = {lead: pseudonym(statement.user_id, lead) for lead in leads}
+    booked = {one.lead_id: names[one.lead_id] for one in snapshot.inputs.adjustments if one.lead_id}
+    entries = [replace(one, label=_renamed(one.label, booked)) for one in statement.entries]
+    return replace(statement, derivation=_without_ids(rules.named(derivation, names), names), entries=entries)
+
+
+def _renamed(label: str, names: Mapping[str, str]) -> str:
+    for lead, name in names.items():
+        label = label.replace(f"({lead})", f"({name})")
+    return label
+
+
+def _without_ids(line: Line, names: Mapping[str, str]) -> Line:
+    own, about = (names.get(one or "", one) for one in (line.id, line.lead))
+    return replace(line, id=own, lead=about, lines=tuple(_without_ids(one, names) for one in line.lines))

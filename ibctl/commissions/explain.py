@@ -70,12 +70,12 @@ def explain(session: Session, ib: User, month: Month) -> Explanation:
     commission = find(session, ib, month)
     snapshot = snapshots.current(session, commission.id) or _live(session, ib, month)
     payout, spend = rules.payout(snapshot.terms, snapshot.inputs), rules.spend(snapshot.inputs)
-    names = names_of(session, [line.id for line in rules.flat(payout) if line.part == "lead" and line.id])
+    names = names_of(session, [line.lead for line in rules.flat(payout) if line.lead])
     return Explanation(
         commission=commission,
         email=ib.email,
         snapshot=snapshot,
-        payout=_named(payout, names),
+        payout=rules.named(payout, names),
         spend=spend,
         differences=_differences(commission, rules.figures(snapshot.terms, snapshot.inputs)),
     )
@@ -113,10 +113,6 @@ def names_of(session: Session, leads: Sequence[str]) -> Mapping[str, str]:
     """Return what people call leads, by their ids: a snapshot keeps no personal data."""
     query = sa.text('SELECT id, coalesce(email, phone, "trackingToken", id) FROM "Lead" WHERE id = ANY(:ids)')
     return {row[0]: row[1] for row in session.execute(query, {"ids": list(leads)})}
-
-
-def _named(line: Line, names: Mapping[str, str]) -> Line:
-    return replace(line, label=names.get(line.id or "", line.label), lines=[_named(one, names) for one in line.lines])
 
 
 def _differences(commission: IbCommission, derived: Mapping[str, Decimal | int]) -> list[tuple[str, Decimal, Decimal]]:

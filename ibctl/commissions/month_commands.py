@@ -10,7 +10,13 @@ from sqlmodel import Session
 
 from ibctl import config, db, errors, money, months, output
 from ibctl.commissions import closing, drifting, explain, seals
-from ibctl.commissions.arguments import IbOption, MonthArgument, suggest_months
+from ibctl.commissions.arguments import (
+    ClosedMonthArgument,
+    IbOption,
+    MonthArgument,
+    RequiredReason,
+    suggest_months,
+)
 from ibctl.commissions.closing import Report
 from ibctl.commissions.drifting import Drift
 from ibctl.errors import RequestError, UsageError
@@ -89,9 +95,9 @@ def _report_rows(report: Report) -> list[dict[str, Any]]:
 
 @app.command()
 def reopen(
-    month: MonthArgument,
+    month: ClosedMonthArgument,
     dry_run: output.DryRunOption = False,
-    reason: output.ReasonOption = None,
+    reason: RequiredReason = None,
     yes: output.YesOption = False,
 ) -> None:
     """Open a closed month again, while nothing of it is paid.

@@ -93,6 +93,11 @@ def listing(session: Session) -> list[dict[str, Any]]:
     return [*rows, _described(default) | {"id": DEFAULT, "effectiveFrom": None, "createdAt": None}]
 
 
+def names(session: Session) -> list[str]:
+    """Return the names of all stored plans."""
+    return list(session.exec(select(CommissionPlan.name).distinct().order_by(CommissionPlan.name)))
+
+
 def row(plan: CommissionPlan) -> dict[str, Any]:
     """Return a version of a plan as a row."""
     own = {"id": plan.id, "effectiveFrom": f"{plan.effective_from:%Y-%m}", "createdAt": plan.created_at}
@@ -253,6 +258,12 @@ def _put(session: Session, ib: User, group: str | None, since: Month) -> bool:
     else:
         session.add(GroupMember(user_id=ib.id, group_name=group, effective_from=since.first_day))
     return True
+
+
+def groups(session: Session) -> list[str]:
+    """Return the names of all groups that somebody is, was or will be in."""
+    known = select(GroupMember.group_name).where(col(GroupMember.group_name).is_not(None)).distinct()
+    return sorted(name for name in session.exec(known) if name)
 
 
 def group_of(session: Session, ib: User, month: Month) -> str | None:

@@ -13,6 +13,7 @@ from sqlmodel import Session
 
 from ibctl import config, db, errors, money, months, output
 from ibctl.commissions import boundaries, plan_rules, plans
+from ibctl.commissions import completion as own_completion
 from ibctl.commissions.arguments import IbArgument, suggest_months
 from ibctl.commissions.plan_rules import PlanFile, Terms
 from ibctl.commissions.plans import Target
@@ -97,7 +98,7 @@ def list_(
 
 @plans_app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="PLAN", help="The plan's name.")],
+    name: Annotated[str, typer.Argument(metavar="PLAN", help="The plan's name.", autocompletion=own_completion.plans)],
     version: Annotated[int | None, typer.Option(help="Default: the newest.")] = None,
     form: output.FormatOption = Format.table,
 ) -> None:
@@ -116,8 +117,13 @@ def show(
 @plans_app.command()
 def assign(
     ibs: IbsArgument = None,
-    plan: Annotated[str, typer.Option("--plan", help="The plan's name, or default.")] = "",
-    group: Annotated[str | None, typer.Option(help="To all IBs in this group.")] = None,
+    plan: Annotated[
+        str,
+        typer.Option("--plan", help="The plan's name, or default.", autocompletion=own_completion.plans_and_default),
+    ] = "",
+    group: Annotated[
+        str | None, typer.Option(help="To all IBs in this group.", autocompletion=own_completion.groups)
+    ] = None,
     everybody: Annotated[bool, typer.Option("--all", help="To all IBs.")] = False,
     since: FromOption = None,
     dry_run: output.DryRunOption = False,
@@ -213,7 +219,9 @@ def _report_falls(terms: Terms, found: list[boundaries.Probe]) -> None:
 
 @groups_app.command("add")
 def group_add(
-    name: Annotated[str, typer.Argument(metavar="GROUP", help="The group's name.")],
+    name: Annotated[
+        str, typer.Argument(metavar="GROUP", help="The group's name.", autocompletion=own_completion.groups)
+    ],
     ibs: Annotated[list[str], typer.Argument(metavar="IB…", help="Emails or ids.", autocompletion=completion.ibs)],
     since: FromOption = None,
     dry_run: output.DryRunOption = False,

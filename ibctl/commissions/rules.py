@@ -64,6 +64,12 @@ class Booked:
     reason: str
     lead_id: str | None = None
 
+    @property
+    def label(self) -> str:
+        """What it is, why, and about which lead; names take the place of the lead's id."""
+        about = f" ({self.lead_id})" if self.lead_id else ""
+        return f"{self.kind}: {self.reason}{about}"
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -105,7 +111,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a derivation. The `value`s of its `lines` add up to its own."""
+    """One line of a derivation. The `value`s of its `lines` add up to its own.
+
+    `lead` is the id of the lead that it is about, which the label says; names take its place there.
+    """
 
     part: str  # lead, bonus, adjustment, carry, commission, rounding, balance, payout, spend
     label: str
@@ -116,6 +125,7 @@ class Line:
     rate: Decimal | None = None
     value: Decimal = ZERO
     lines: Sequence[Line] = field(default=())
+    lead: str | None = None
 
     @property
     def total(self) -> bool:
@@ -128,6 +138,13 @@ def flat(line: Line) -> Iterator[Line]:
     for part in line.lines:
         yield from flat(part)
     yield line
+
+
+def named(line: Line, names: Mapping[str, str]) -> Line:
+    """Write the names of leads, by their ids, into a line and those that it is made of."""
+    name = names.get(line.lead or "", line.lead)
+    label = name if name and line.label == line.lead else line.label.replace(f"({line.lead})", f"({name})")
+    return replace(line, label=label, lines=tuple(named(one, names) for one in line.lines))
 
 
 def without(inputs: Inputs, *, days: Collection[str] = (), leads: Collection[str] = ()) -> Inputs:
@@ -272,7 +289,7 @@ def _commission(terms: Terms, inputs: Inputs, amount: Decimal) -> Line:
     shares = _shares(terms, [lead[2] for lead in leads])
     lines = [
         Line("lead", leads[number][1], leads[number][1], _moment(leads[number][0]), part, inputs.base, rate,
-             part * rate)
+             part * rate, lead=leads[number][1])
         for number, part, rate in shares
     ]  # fmt: skip
     return Line("commission", "commissionAmount", value=amount, lines=tuple(_closed("lead", lines, amount)))
@@ -300,7 +317,7 @@ def _bonus_line(terms: Terms, inputs: Inputs, amount: Decimal) -> Line:
 
 def _booked_line(one: Booked, base: str) -> Line:
     part = "carry" if one.kind == "carry" else "adjustment"
-    return Line(part, f"{one.kind}: {one.reason}", one.id, currency=base, value=one.amount)
+    return Line(part, one.label, one.id, currency=base, value=one.amount, lead=one.lead_id)
 
 
 def _unpaid(terms: Terms, found: Mapping[str, Decimal | int]) -> Iterator[Line]:

@@ -10,7 +10,7 @@ import typer
 from sqlmodel import Session
 
 from ibctl import config, db, money, months, output
-from ibctl.commissions import plan_rules, plans, simulating
+from ibctl.commissions import completion, plan_rules, plans, simulating
 from ibctl.commissions.arguments import suggest_months
 from ibctl.commissions.plan_rules import Terms
 from ibctl.commissions.simulating import Simulation
@@ -28,7 +28,12 @@ MOST_MONTHS = 60
 
 @app.command()
 def simulate(
-    plan: Annotated[str, typer.Option("--plan", help="A plan's TOML file, or the name of a stored plan.")] = "",
+    plan: Annotated[
+        str,
+        typer.Option(
+            "--plan", help="A plan's TOML file, or the name of a stored plan.", autocompletion=completion.plans
+        ),
+    ] = "",
     since: Annotated[
         str | None,
         typer.Option("--from", help="The first month; default: the last full one.", autocompletion=suggest_months),

@@ -10,7 +10,7 @@ import typer
 
 from ibctl import config, db, months, output
 from ibctl.commissions import dossiers, statement_pages, statements
-from ibctl.commissions.arguments import IbArgument, MonthArgument
+from ibctl.commissions.arguments import IbArgument, MonthArgument, suggest_months
 from ibctl.errors import RequestError, UsageError
 from ibctl.models.platform import Role
 from ibctl.users import completion
@@ -24,11 +24,17 @@ FormOption = Annotated[
 app = typer.Typer()
 
 
+def _ib_then_month(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete an IB, and after it, or with --all, a month."""
+    named = len(ctx.params.get("ib_and_month") or ()) + bool(ctx.params.get("everybody"))
+    return suggest_months(incomplete) if named else completion.ibs(ctx, incomplete)
+
+
 @app.command()
 def statement(
     ib_and_month: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[IB] [MONTH]", help="With --all, at most a month.", autocompletion=completion.ibs),
+        typer.Argument(metavar="[IB] [MONTH]", help="With --all, at most a month.", autocompletion=_ib_then_month),
     ] = None,
     everybody: Annotated[bool, typer.Option("--all", help="Of every IB, a file each.")] = False,
     form: FormOption = "html",

@@ -226,7 +226,7 @@ def _credits(
         yield last, "bonus", "bonus on ad spend", figures["bonusAmount"]
     for one in snapshot.inputs.adjustments:
         if one.kind != "carry":
-            yield last, "adjustment", f"{one.kind}: {one.reason}", one.amount
+            yield last, "adjustment", one.label, one.amount
     if figures["rounding"]:
         yield last, "rounding", "rounding of the sum", figures["rounding"]
     if figures["writtenOff"]:

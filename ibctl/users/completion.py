@@ -5,7 +5,9 @@ Give these to Typer as `autocompletion=`. They stay silent where the database ca
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,6 +38,12 @@ def _emails(ctx: typer.Context, incomplete: str, role: str | None) -> list[str]:
         return service.emails(session, Role(role) if role else None, prefix=incomplete)
 
     return answer(ctx, read)
+
+
+def words(names: Iterable[str]) -> list[str]:
+    """Return names as the shell wants them: bash alone puts them in as they are, blanks and all."""
+    in_bash = os.environ.get("_IBCTL_COMPLETE") == "complete_bash"
+    return [re.sub(r"([^\w@%+=:,./-])", r"\\\1", name) if in_bash else name for name in names]
 
 
 def answer(ctx: typer.Context, read: Callable[[Session], list[T]]) -> list[T]:

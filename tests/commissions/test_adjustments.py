@@ -110,6 +110,7 @@ def test_a_row_in_a_payout_takes_nothing_more(ib: str, platform: Platform, ibctl
         (["adjust", "nobody@x.y", "2025-10", "5", *WHY, "--yes"], 3, "nobody@x.y"),
         (["hold", "ib@x.y", "2025-10"], 2, "--reason: say why"),
         (["hold", "ib@x.y", "2025-10", *WHY, "--until", "soon"], 2, "--until: 'soon' is not a day"),
+        (["hold", "ib@x.y", "2025-10", *WHY, "--until", "2025-11-30"], 2, "--until: 2025-11-30 is past"),
         (["release", "ib@x.y", "2025-10", *WHY], 3, "2025-10 of ib@x.y is not held"),
         (["clawback", "nobody@x.y", *WHY, "--yes"], 3, "there is no lead 'nobody@x.y'"),
         (["clawback", "nobody@x.y", *WHY, "--code", "x"], 2, "--code: 'x' is none of fraud"),
@@ -172,13 +173,46 @@ def test_a_lead_that_never_earned_cannot_be_taken_back(ib: str, platform: Platfo
     assert (refused.exit_code, "has earned in no month that ibctl calculated" in refused.stderr) == (3, True)
 
 
+def test_what_was_booked_names_its_lead_as_the_leads_that_earned_are_named(
+    ib: str, platform: Platform, ibctl: Run
+) -> None:
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PAID\'')
+    leads = [lead_of(platform, 100), lead_of(platform, 200)]
+    platform.lead(ib, "2025-11-03", "2025-11-04", 1000)
+    for lead in leads:
+        ok(ibctl("commissions", "clawback", lead, "--reason", "refunded", "--yes"))
+    ok(ibctl("commissions", "adjust", "ib@x.y", "2025-11", "5", "--lead", leads[0], "--reason", "amends", "--yes"))
+    ok(ibctl("commissions", "adjust", "ib@x.y", "2025-11", "7", "--reason", "a gift", "--yes"))
+    ok(ibctl("commissions", "run", "--month", "2025-11"))
+    wanted = ["clawback: refunded ({0})", "clawback: refunded ({1})", "manual: amends ({0})", "manual: a gift"]
+
+    explained = ok(ibctl("commissions", "explain", "ib@x.y", "2025-11", "-f", "csv")).stdout
+    for line in wanted:
+        assert line.format(*(f"{lead}@x.com" for lead in leads)) in explained
+    (stated,) = json.loads(ok(ibctl("commissions", "statement", "ib@x.y", "2025-11", "-f", "json")).stdout)
+    for lines in (stated["entries"], stated["derivation"]):
+        labels = {line["label"] for line in lines}
+        assert {line.format(*leads) for line in wanted} <= labels
+    assert "@x.com" not in json.dumps(stated)
+
+    columns = ok(ibctl("commissions", "adjustments")).stdout.strip().splitlines()[0].split()
+    assert columns == ["email", "month", "kind", "amount", "reason", "lead"]
+
+
+@pytest.mark.parametrize("command", ["adjust", "clawback", "hold", "release", "reopen"])
+def test_a_reason_that_is_required_is_said_to_be(ibctl: Run, command: str) -> None:
+    helped = " ".join(ok(ibctl("commissions", command, "--help")).stdout.split())
+    assert "Why; required, kept" in helped
+
+
 # ---------------------------------------------------------------------------------------------------------------- holds
 
 
 def test_a_held_month_is_calculated_on_but_not_paid_until_it_is_released(
     ib: str, platform: Platform, ibctl: Run
 ) -> None:
-    ok(ibctl("commissions", "hold", "ib@x.y", "2025-10", "--reason", "one address", "--until", "2025-11-30"))
+    with freeze_time("2025-11-03"):
+        ok(ibctl("commissions", "hold", "ib@x.y", "2025-10", "--reason", "one address", "--until", "2025-11-30"))
     assert payout(platform) == (90, "HELD")
     platform.lead(ib, "2025-10-03", "2025-10-06", 100)
     ok(ibctl("commissions", "run", "--month", "2025-10"))
@@ -196,6 +230,13 @@ def test_a_held_month_is_calculated_on_but_not_paid_until_it_is_released(
     assert json.loads(ibctl("commissions", "holds", "-f", "json").stdout) == []
     (row,) = json.loads(ibctl("commissions", "holds", "--all", "-f", "json").stdout)
     assert (row["releasedBy"], row["releaseReason"]) == ("tester", "two persons")
+
+
+@freeze_time("2025-11-30 23:00")
+def test_a_hold_can_be_looked_at_again_today_but_not_yesterday(ib: str, platform: Platform, ibctl: Run) -> None:
+    refused = ibctl("commissions", "hold", "ib@x.y", "2025-10", *WHY, "--until", "2025-11-29")
+    assert (refused.exit_code, payout(platform)) == (2, (90, "PENDING"))
+    ok(ibctl("commissions", "hold", "ib@x.y", "2025-10", *WHY, "--until", "2025-11-30"))
 
 
 def test_a_month_can_be_held_before_there_is_a_row_of_it(platform: Platform, ibctl: Run) -> None:

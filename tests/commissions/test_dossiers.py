@@ -122,6 +122,29 @@ def test_what_cannot_be_proven_gets_no_dossier(lead: str, platform: Platform, ib
     assert (edited.exit_code, "says 99, but it was calculated as 63.71" in edited.stderr) == (3, True)
 
 
+def test_what_was_booked_about_a_lead_names_it_by_its_pseudonym(
+    lead: str, platform: Platform, ibctl: Run, sql: Sql, tmp_path: Path
+) -> None:
+    sql('UPDATE "IbCommission" SET "paymentStatus" = \'PAID\'')
+    ((user,),) = sql('SELECT "userId" FROM "Lead" WHERE id = %s', lead)
+    platform.lead(user, "2025-11-03", "2025-11-04", 1000)
+    assert ibctl("commissions", "clawback", lead, "--reason", "refunded", "--yes").exit_code == 0
+    assert ibctl("commissions", "run", "--month", "2025-11").exit_code == 0
+    ended = ibctl("commissions", "dossier", "a@x.y", "2025-11", "-o", "d")
+    assert ended.exit_code == 0, ended.stderr
+    assert verify(tmp_path / "d").returncode == 0
+    name = dossiers.pseudonym(user, lead)
+    (stated,) = json.loads((tmp_path / "d" / "statement.json").read_text())
+    for lines in (stated["entries"], stated["derivation"]):
+        assert f"clawback: refunded ({name})" in {line["label"] for line in lines}
+    assert [
+        one["lead"] for one in json.loads((tmp_path / "d" / "dossier.json").read_text())["inputs"]["adjustments"]
+    ] == [name]
+    text = "".join(path.read_text() for path in (tmp_path / "d").iterdir())
+    for (own,) in sql('SELECT id FROM "Lead" UNION SELECT email FROM "Lead"'):
+        assert own not in text
+
+
 def test_an_ib_without_anything_in_a_closed_month_gets_no_dossier_and_no_useless_advice(
     lead: str, ibctl: Run, tmp_path: Path
 ) -> None:

@@ -173,6 +173,7 @@ _SEALED = sa.text(
     FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
     WHERE c."userId" = ANY(:ibs) AND c."paymentStatus" IN ('PROCESSING', 'PAID')
       AND c.month BETWEEN 1 AND 12 AND c.year BETWEEN 2000 AND 2199
+    UNION ALL SELECT year, month, 'CLOSED', 'everybody' FROM ibctl.closed_month
     ORDER BY 1, 2, 4
     """
 )

@@ -94,8 +94,8 @@ def transfer(
     A lead that was captured or qualified before that day counts there for
     its former owner, as it did; what happens from then on counts for the new
     one. Days begin in the platform's time zone. Without --effective it is
-    the first day that no settled month (PROCESSING or PAID) can be changed
-    by; an earlier one is refused.
+    the first day that no settled month (closed, PROCESSING or PAID) can be
+    changed by; an earlier one is refused.
 
     Example: ibctl leads transfer --from old@example.com --to new@example.com
 

@@ -171,6 +171,16 @@ def test_the_first_day_is_after_the_last_settled_month_of_either_ib(platform: Pl
     assert transfers(platform)[0][3] == datetime(2025, 10, 1)
 
 
+def test_nothing_is_transferred_with_effect_in_a_closed_month(platform: Platform, ibctl: Run) -> None:
+    one, _ = platform.user("one@x.com"), platform.user("two@x.com")
+    platform.lead(id="a", userId=one, leadCapturedAt="2025-08-14")
+    assert ibctl("commissions", "close", "2025-08", "--yes").exit_code == 0
+    refused = ibctl("leads", "transfer", "a", "--to", "two@x.com", "--effective", "2025-08-20", "--yes")
+    assert (refused.exit_code, "2025-08 is CLOSED for everybody" in refused.stderr) == (3, True)
+    assert ibctl("leads", "transfer", "a", "--to", "two@x.com", "--yes").exit_code == 0
+    assert transfers(platform)[0][3] == datetime(2025, 9, 1)
+
+
 def test_transfers_of_a_lead_follow_one_another_in_time(platform: Platform, ibctl: Run) -> None:
     one = platform.user("one@x.com")
     platform.user("two@x.com")

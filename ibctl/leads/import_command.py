@@ -26,7 +26,8 @@ COLUMNS = [Column("rows", "number"), Column("outcome"), Column("code")]
 EPILOG = (
     "Codes of refused rows: cells (too many or too few), contact_missing, email_invalid, phone_invalid, date_invalid, "
     "date_future, date_order (qualified before captured), date_backwards (a fact before the date that the lead has), "
-    "amount_invalid, total_mismatch, status_unknown, type_unknown, owner_unknown, owner_inactive, owner_missing, "
+    "amount_invalid, total_mismatch, status_unknown, "
+    "status_conflict (a rejected lead that qualifies), type_unknown, owner_unknown, owner_inactive, owner_missing, "
     "text_invalid, duplicate (of an earlier row), exists (as a lead of which the row says something else), not_found, "
     "ambiguous (fits several leads), conflict (with what the lead says, where the rule is error)."
 )

@@ -22,7 +22,7 @@ from sqlmodel import Session
 from ibctl import bulk, clock, config, db, ids
 from ibctl.errors import RequestError
 from ibctl.leads import batches, rows, rules, sql
-from ibctl.leads.settled import Settled, together
+from ibctl.leads.settled import Settled, added
 from ibctl.leads.terms import Terms
 from ibctl.leads.update_sql import LOCK as LOCK_LEADS
 from ibctl.leads.update_sql import NOT_FOUND, TOO_EARLY, Statements
@@ -56,7 +56,7 @@ class Imported:
         return self.created + self.updated + self.unchanged
 
     def __add__(self, other: Imported) -> Imported:
-        """Return what two chunks come to."""
+        """Return what two chunks come to. A lead that both change counts in both, with its months too."""
         return Imported(
             self.read + other.read,
             self.created + other.created,
@@ -65,7 +65,7 @@ class Imported:
             _sums(self.refused, other.refused),
             self.undated + other.undated,
             _sums(self.kept, other.kept),
-            together(self.settled, other.settled),
+            added(self.settled, other.settled),
         )
 
 
@@ -149,7 +149,7 @@ class Importer:
     def _write(self, session: db.Transaction, fields: Sequence[str]) -> Imported:
         now = clock.now()
         statements = Statements(self.order.terms, fields) if self.order.terms.mode != "create" else None
-        kept = match(session, self.order.terms, statements, now)
+        kept = match(session, self.order.terms, statements, fields, now)
         if self.order.terms.round_robin:
             turn = self.batch.created if self.batch is not None else 0
             session.execute(sql.SHARE_OUT, {"owners": _by_turns(session, turn)})
@@ -266,7 +266,9 @@ def _by_turns(session: Session, turn: int) -> list[str]:
     return found[turn % len(found) :] + found[: turn % len(found)]
 
 
-def match(session: Session, terms: Terms, statements: Statements | None, now: datetime) -> Mapping[str, int]:
+def match(
+    session: Session, terms: Terms, statements: Statements | None, fields: Sequence[str], now: datetime
+) -> Mapping[str, int]:
     """Find what is there already and what comes twice among the staged rows; mark what becomes of each.
 
     Returns, by field, how many values of leads stay although a row says something else.
@@ -283,6 +285,8 @@ def match(session: Session, terms: Terms, statements: Statements | None, now: da
         session.execute(statements.judge(), {"match": [_RANKS[name] for name in terms.match]})
         session.execute(*((NOT_FOUND, {}) if terms.mode == "update" else (TOO_EARLY, {"now": now})))
         session.execute(sql.MARK_SAME_LEAD)
+    if {"status", "qualifiedAt"} <= set(fields):
+        session.execute(sql.MARK_REJECTED)
     if session.execute(sql.ANY_REPEATED).scalar_one():
         for statement in (sql.CREATE_SHARED, sql.CREATE_CHOSEN, sql.CHOOSE, sql.MARK_DUPLICATES):
             session.execute(statement)
@@ -305,5 +309,5 @@ def _change(session: Session, statements: Statements | None, now: datetime) -> l
             found = [Settled(*row) for row in session.execute(sql.SETTLED_BY_UPDATE, zone)]
         session.execute(statements.update(), {"now": now})
     if any_settled:
-        found = together(found, [Settled(*row) for row in session.execute(sql.SETTLED_BY_IMPORT, zone)])
+        found = added(found, [Settled(*row) for row in session.execute(sql.SETTLED_BY_IMPORT, zone)])
     return found

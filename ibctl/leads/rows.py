@@ -156,7 +156,7 @@ class RowReader:
             if len(text) > rules.LONGEST_TEXT:
                 return RowError("text_invalid", name, rules.too_long(text, rules.LONGEST_TEXT))
             try:
-                return _as_text(parse(words.get(text.lower(), text))) or None
+                return _as_text(parse(words.get(rendering.unneutralise(text).lower(), text))) or None
             except ValueError as exc:
                 return rules.refusal(rules.CODES.get(name, "text_invalid"), name, str(exc))
 

@@ -10,6 +10,7 @@
     amount_invalid      not a plain decimal of zero or more with at most two decimals, or 1e12 and above
     total_mismatch      totalEarned is not ftdEarned + cpaEarned
     status_unknown      none of captured, contacted, qualified, rejected
+    status_conflict     a qualifiedAt for a lead that is rejected, or that the row itself rejects
     type_unknown        neither trader nor ib
     owner_unknown       no IB has this email or id, or two columns name different ones
     owner_inactive      the IB's account is not active

@@ -140,8 +140,16 @@ MARK_KNOWN = sa.text(
 # --------------------------------------------------------------------------------------------- rows that repeat another
 
 NEW = "f.code IS NULL AND f.known IS NULL"
+BOTH = "'a rejected lead does not qualify: leave the status or the qualifiedAt out'"
 _WRITES = "f.code IS NULL AND (f.known IS NULL OR f.changed)"
 
+# Whoever qualified is paid for, whatever the status says: nobody may overlook one of the two.
+MARK_REJECTED = sa.text(
+    f"""
+    UPDATE lead_file f SET code = 'status_conflict', field = 'qualifiedAt', message = {BOTH}
+    WHERE {NEW} AND f.status = 'rejected' AND f."qualifiedAt" IS NOT NULL
+    """
+)
 # Of the rows about one lead only the first changes it, and none where the first says nothing new: otherwise the same
 # file would change it again the next time.
 MARK_SAME_LEAD = sa.text(

@@ -133,7 +133,7 @@ class Statements:
                 FROM hit GROUP BY line
             ), judged AS (
                 SELECT o.*, {self._conflicts()} AS conflicts, {self._backwards()} AS backwards,
-                  {self._disordered()} AS disordered, {changes or "false"} AS changes
+                  {self._disordered()} AS disordered, {self._rejected()} AS rejected, {changes or "false"} AS changes
                 FROM one o JOIN lead_file f USING (line)
                 LEFT JOIN "Lead" l ON l.id = o.id AND o.leads = 1 AND o.identifies
             )
@@ -142,7 +142,7 @@ class Statements:
               changed = changes,
               code = CASE WHEN leads > 1 THEN 'ambiguous' WHEN NOT identifies THEN 'exists'
                 WHEN conflicts <> '' THEN 'conflict' WHEN backwards <> '' THEN 'date_backwards'
-                WHEN disordered THEN 'date_order' END,
+                WHEN disordered THEN 'date_order' WHEN rejected <> '' THEN 'status_conflict' END,
               field = CASE WHEN leads > 1 OR NOT identifies THEN j.fields WHEN conflicts <> '' THEN j.conflicts
                 WHEN backwards <> '' THEN j.backwards ELSE 'qualifiedAt' END,
               message = CASE
@@ -152,7 +152,8 @@ class Statements:
                   THEN format('lead %s has the same %s, by which --match does not look', j.id, j.fields)
                 WHEN conflicts <> '' THEN format('lead %s says something else about %s', j.id, j.conflicts)
                 WHEN backwards <> '' THEN format('lead %s has a later %s', j.id, j.backwards)
-                WHEN disordered THEN format('lead %s was captured later than that', j.id) END
+                WHEN disordered THEN format('lead %s was captured later than that', j.id)
+                WHEN rejected <> '' THEN j.rejected END
             FROM judged j WHERE j.line = f.line
             """
         )
@@ -185,6 +186,17 @@ class Statements:
             AND NOT (CAST(({qualified}) AS date) = CAST(({captured}) AS date) AND CAST(({qualified}) AS time) = '00:00')
             AND (({qualified}) IS DISTINCT FROM l."qualifiedAt"
               OR ({captured}) IS DISTINCT FROM l."leadCapturedAt"), false)"""
+
+    def _rejected(self) -> str:
+        """The SQL of why a row may not qualify its lead, '' where it may: a rejected lead would be paid for unseen."""
+        if not self.qualifies:
+            return "''"
+        says_so = "f.status = 'rejected'" if self.has_status else "false"
+        return f"""CASE WHEN ({self.value("qualifiedAt")}) IS NOT DISTINCT FROM l."qualifiedAt" THEN ''
+            WHEN ({self._status()}) = 'rejected' AND l.status = 'rejected'
+            THEN format('lead %s is rejected and does not qualify; where it does after all: '
+              '`ibctl leads edit %s --status contacted`, and import the row again', l.id, l.id)
+            WHEN {says_so} THEN {sql.BOTH} ELSE '' END"""
 
     def kept(self) -> sa.TextClause | None:
         """Return what counts, by field, the values of leads that stay although the row says something else."""

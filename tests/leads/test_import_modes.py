@@ -155,6 +155,47 @@ def test_a_lead_that_did_not_qualify_may_be_rejected(platform: Platform, ibctl: 
     assert platform.leads("status") == [("rejected",)]
 
 
+@pytest.mark.parametrize("mode", ["update", "upsert"])
+@pytest.mark.parametrize("status", ["", "qualified", "rejected"])
+def test_a_rejected_lead_is_not_qualified_by_a_report(
+    platform: Platform, ibctl: Run, file: Write, mode: str, status: str
+) -> None:
+    lead = platform.lead(trackingToken="t", status="rejected", leadCapturedAt=OCTOBER)
+    before = platform.everything()
+    path = file("tracking token,qualified at,cpa,status", f"t,2025-10-20,50,{status}")
+    done = ibctl("leads", "import", path, "--mode", mode, "--format", "json")
+    assert done.exit_code == 3
+    assert refused(path) == [("2", "status_conflict", "qualifiedAt")]
+    assert f"`ibctl leads edit {lead} --status contacted`" in path.with_name("leads.csv.rejects.csv").read_text()
+    assert platform.everything() == before
+    assert ibctl("leads", "edit", lead, "--status", "contacted").exit_code == 0
+    done = ibctl("leads", "import", path, "--mode", mode)
+    assert done.exit_code == (3 if status == "rejected" else 0)
+    assert platform.leads('status, "cpaEarned"') == [("contacted", 0) if status == "rejected" else ("qualified", 50)]
+
+
+@pytest.mark.parametrize("mode", ["create", "upsert"])
+def test_no_lead_is_created_as_rejected_and_qualified(platform: Platform, ibctl: Run, file: Write, mode: str) -> None:
+    path = file("token,captured,status,qualified,cpa", "t,2025-10-01,rejected,2025-10-20,50", "t,2025-10-01,rejected,,")
+    options = ("--mode", mode, "--format", "json")
+    done = ibctl("leads", "import", path, *options)
+    assert counts(done)["status_conflict"] == 1
+    assert refused(path)[0] == ("2", "status_conflict", "qualifiedAt")
+    assert platform.leads('"trackingToken", status') == [("t", "rejected")]
+
+
+def test_what_is_both_already_stays_as_it_is(platform: Platform, ibctl: Run, file: Write) -> None:
+    platform.lead(
+        trackingToken="t", status="rejected", leadCapturedAt=OCTOBER, qualifiedAt=datetime(2025, 10, 20), cpaEarned=50,
+        totalEarned=50, source="web",
+    )  # fmt: skip
+    before = platform.everything()
+    path = file("token,status,captured,qualified,cpa", "t,rejected,2025-10-01,2025-10-20,50")
+    for mode in ("create", "update", "upsert"):
+        assert counts(ibctl("leads", "import", path, "--mode", mode, "--format", "json"))["unchanged"] == 1
+    assert platform.everything() == before
+
+
 def test_a_lead_is_taken_from_no_ib_by_a_file(platform: Platform, ibctl: Run, file: Write) -> None:
     one, two = platform.user("one@x.com"), platform.user("two@x.com")
     platform.lead(email="a@x.com", userId=one)
@@ -234,6 +275,24 @@ def test_money_that_changes_in_a_paid_month_is_taken_and_told(platform: Platform
     assert "2025-10 is PAID for former@x.com" in warnings[0]
     assert "2025-11 is PROCESSING for ib@x.com" in warnings[1]
     assert len(warnings) == 2
+
+
+@pytest.mark.parametrize("chunk", [(), ("--chunk", "1")], ids=["whole", "chunks"])
+def test_each_lead_of_a_settled_month_counts_once(
+    platform: Platform, ibctl: Run, file: Write, chunk: tuple[str, ...]
+) -> None:
+    ib = platform.user("ib@x.com")
+    platform.lead(email="a@x.com", userId=ib, leadCapturedAt=OCTOBER)
+    platform.commission(ib, 2025, 10, "PROCESSING")
+    path = file(
+        "email,ib,captured,qualified", "a@x.com,,,2025-10-05", "b@x.com,ib@x.com,2025-10-02,2025-10-09",
+        "c@x.com,ib@x.com,2025-10-03,",
+    )  # fmt: skip
+    done = ibctl("leads", "import", path, "--mode", "upsert", *chunk)
+    assert done.exit_code == 0
+    (warning,) = [line for line in done.stderr.splitlines() if line.startswith("Warning")]
+    assert "2025-10 is PROCESSING for ib@x.com" in warning
+    assert "though 3 leads that count in it have changed" in warning
 
 
 # ---------------------------------------------------------------------------------------------------------- handing out

@@ -85,6 +85,17 @@ def test_a_saved_mapping_is_used_by_its_name(platform: Platform, ibctl: Run, fil
     assert (missing.exit_code, "there is no mapping 'partner-x'" in missing.stderr) == (3, True)
 
 
+def test_a_translated_word_is_known_in_a_reject_file_too(platform: Platform, ibctl: Run, file: Write) -> None:
+    Path("m.toml").write_text('[translate.status]\n"-" = "captured"\n')
+    path = file("email,status", "a@x.com,-", "bad,-")
+    assert ibctl("leads", "import", path, "--mapping", "m.toml").exit_code == 6
+    mended = Path("leads.csv.rejects.csv")
+    assert mended.read_text().endswith(",bad,'-\n")
+    mended.write_text(mended.read_text().replace("bad", "b@x.com"))
+    assert ibctl("leads", "import", mended, "--mapping", "m.toml").exit_code == 0
+    assert platform.leads("email, status") == [("a@x.com", "captured"), ("b@x.com", "captured")]
+
+
 def test_the_command_line_goes_before_the_mapping(platform: Platform, ibctl: Run, file: Write, partner: Path) -> None:
     platform.user("ib@x.com")
     platform.lead(email="a@x.com")

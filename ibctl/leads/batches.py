@@ -36,10 +36,13 @@ def find(session: Session, number: int) -> LeadImport:
 
 
 def earlier(session: Session, digest: str) -> LeadImport | None:
-    """Return the last import of a file with this SHA-256 that has not been taken back; lets no other import begin."""
+    """Return the last import of a file with this SHA-256 that wrote leads and has not been taken back.
+
+    Lets no other import begin.
+    """
     db.lock(session, LOCK)
     imports = session.exec(select(LeadImport).where(LeadImport.sha256 == digest).order_by(col(LeadImport.id).desc()))
-    return next((one for one in imports if not undone(session, one.change_set_id)), None)
+    return next((one for one in imports if one.wrote and not undone(session, one.change_set_id)), None)
 
 
 _UNDOERS = sa.text(
@@ -73,11 +76,19 @@ def hold(session: Session, batch: LeadImport) -> LeadImport:
     Raises RequestError when it is finished, taken back, or another run has gone on with it.
     """
     query = select(LeadImport).where(LeadImport.id == batch.id).with_for_update()
-    now = session.exec(query.execution_options(populate_existing=True)).one()
+    now = session.exec(query.execution_options(populate_existing=True)).one_or_none()
+    if now is None:
+        raise RequestError(f"another run has ended import {batch.id}, and no row of it could be written")
     require_unfinished(session, now)
     if now.checkpoint != batch.checkpoint:
         raise RequestError(f"another run goes on with import {now.id}: it is at row {now.checkpoint:,} now")
     return now
+
+
+def ways_on(batch: LeadImport) -> str:
+    """Say what can be done about a batch that was cut short."""
+    back = f", `ibctl undo {batch.change_set_id}` takes back what it has done" if batch.wrote else ""
+    return f"`--resume {batch.id}` goes on with it{back}"
 
 
 def require_unfinished(session: Session, batch: LeadImport) -> None:
@@ -90,14 +101,19 @@ def require_unfinished(session: Session, batch: LeadImport) -> None:
 
 def advance(
     session: Session, batch: LeadImport, result: Imported, checkpoint: int | None, *, finished: bool
-) -> LeadImport:
-    """Write down what a chunk came to, and return the batch."""
+) -> LeadImport | None:
+    """Write down what a chunk came to, and return the batch; one that ends without having written a lead is no more."""
     batch.rows += result.read
     batch.created += result.created
     batch.updated += result.updated
     batch.unchanged += result.unchanged
     batch.refused += sum(result.refused.values())
     batch.checkpoint = max(batch.checkpoint, checkpoint or 0)
+    if finished and not batch.wrote:
+        session.execute(sa.delete(LeadImportReject).where(col(LeadImportReject.import_id) == batch.id))
+        session.delete(batch)
+        session.flush()
+        return None
     batch.finished_at = clock.now() if finished else None
     session.add(batch)
     session.flush()

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ibctl import db, imports, output, tabular
-from ibctl.errors import RequestError, UsageError
+from ibctl.errors import IbctlError, RequestError, UsageError
 from ibctl.leads import batches, mappings, orders
 from ibctl.leads.arguments import RegionOption
-from ibctl.leads.importing import Imported, Importer
+from ibctl.leads.importing import Imported, Importer, Order
 from ibctl.leads.notices import warn_of_settled
 from ibctl.models.imports import LeadImport
 from ibctl.output import Column
@@ -172,24 +172,44 @@ def _by_chunks(
 ) -> Outcome:
     """Import chunk by chunk, each in a transaction of its own, all under one change set."""
     importer: Importer | None = None
-    result, written, batch = Imported(), None, job.batch
+    result, batch = Imported(), job.batch
     while importer is None or not importer.done:
-        continued = importer.batch if importer is not None else batch
-        change_set = continued.change_set_id if continued is not None else None
-        with db.transaction(reason=why, continues=change_set) as session:
+        with _unfinished(batch, job), db.transaction(reason=why, continues=_change_set(batch)) as session:
             if importer is None:
                 order = orders.order(session, job, table, all_or_nothing=False)
                 earlier = batches.earlier(session, order.digest) if batch is None else None
                 if earlier is not None and not again:
                     return Outcome(refused, result, again=earlier)
-                if batch is not None:
-                    _require_same(batch, order.digest)
-                    for kept in batches.rejects(session, batch):
-                        refused.add(kept.row, kept.cells, kept.code, kept.field, kept.message)
-                importer = Importer(order, refused, progress=output.progress, batch=batch)
+                importer = _importer(session, order, refused, batch)
             result += importer.step(session, job.chunk)
-        written = session.written
-    return Outcome(refused, result, written, batch=importer.batch)
+        batch = importer.batch
+    # The last chunk may have written nothing.
+    written = replace(session.written, change_set=_change_set(batch))
+    return Outcome(refused, result, written, batch=batch)
+
+
+def _change_set(batch: LeadImport | None) -> int | None:
+    return batch.change_set_id if batch is not None else None
+
+
+@contextmanager
+def _unfinished(batch: LeadImport | None, job: orders.Job) -> Iterator[None]:
+    """Where a chunk fails or is interrupted, say what has become of those before it in this run."""
+    try:
+        yield
+    except (KeyboardInterrupt, IbctlError):
+        if batch is not None and batch is not job.batch:
+            output.note(f"import {batch.id} is unfinished: {batches.ways_on(batch)}")
+        raise
+
+
+def _importer(session: db.Transaction, order: Order, refused: tabular.RejectFile, batch: LeadImport | None) -> Importer:
+    """Begin an import, or go on with a batch, whose refused rows are in the reject file too."""
+    if batch is not None:
+        _require_same(batch, order.digest)
+        for kept in batches.rejects(session, batch):
+            refused.add(kept.row, kept.cells, kept.code, kept.field, kept.message)
+    return Importer(order, refused, progress=output.progress, batch=batch)
 
 
 def _require_same(batch: LeadImport, digest: str) -> None:
@@ -209,11 +229,13 @@ def _tell(outcome: Outcome, listing: output.Listing, path: Path) -> None:
         return
     result, batch = outcome.result, outcome.batch
     assert outcome.written is not None
-    if result.good:
+    # A run that goes on with a batch has done some of its rows before.
+    good = batch.created + batch.updated + batch.unchanged if batch is not None else result.good
+    if good:
         what = f"{result.created:,} leads created" + (f", {result.updated:,} updated" if result.updated else "")
         outcome.written.announce(f"import {batch.id}: {what}" if batch is not None else what)
     _tell_consequences(result)
-    imports.finish(outcome.rejects, result.good)
+    imports.finish(outcome.rejects, good)
 
 
 def _rows(outcome: Outcome) -> Iterator[dict[str, Any]]:
@@ -228,8 +250,7 @@ def _tell_again(file: Path, again: LeadImport) -> None:
     refused = f"; for the {again.refused:,} rows refused then, import the reject file" if again.refused else ""
     if again.finished_at is None:
         raise RequestError(
-            f"the import of {file} was cut short after row {again.checkpoint:,}: `--resume {again.id}` goes on with "
-            f"it, `ibctl undo {again.change_set_id}` takes back what it has done"
+            f"the import of {file} was cut short after row {again.checkpoint:,}: {batches.ways_on(again)}"
         )
     output.note(
         f"{file} was imported on {again.created_at:%Y-%m-%d %H:%M} (import {again.id}: {again.created:,} leads created"

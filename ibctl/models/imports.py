@@ -44,6 +44,11 @@ class LeadImport(SQLModel, table=True):
     # The number of the last row of the last chunk that was committed.
     checkpoint: int = Field(default=0, sa_column=Column("checkpoint", Integer, nullable=False))
 
+    @property
+    def wrote(self) -> bool:
+        """Whether it created or updated a lead."""
+        return self.created + self.updated > 0
+
 
 class LeadImportReject(SQLModel, table=True):
     """A row that was refused: its number, why, and its cells as they stood in the file."""

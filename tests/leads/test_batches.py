@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -104,12 +106,10 @@ def test_chunks_of_an_update_are_undone_together(platform: Platform, ibctl: Run,
     assert platform.sql('SELECT * FROM "Lead" ORDER BY id') == before
 
 
-def test_a_killed_import_by_chunks_keeps_the_chunks_and_is_gone_on_with(
-    platform: Platform, database: str, ibctl: Run, file: Write
-) -> None:
-    path = file("email,name", *rows(0, 60))
+@contextmanager
+def fourth_chunk_waiting(platform: Platform, database: str, path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start an import by chunks of ten rows, whose fourth chunk waits at the door."""
     platform.sql("CREATE SEQUENCE public.chunk_number")
-    # The fourth chunk waits at the door, where the import is killed.
     with held(database, "SELECT pg_advisory_lock(42)"):
         platform.sql(
             """CREATE FUNCTION public.wait_at_the_fourth() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -121,9 +121,17 @@ def test_a_killed_import_by_chunks_keeps_the_chunks_and_is_gone_on_with(
         )
         run = start(path, "--chunk", "10")
         waiting(database, 1)
-        kill(run)
+        yield run
     wait_until_gone(database)
     platform.sql('DROP TRIGGER w ON "Lead"')
+
+
+def test_a_killed_import_by_chunks_keeps_the_chunks_and_is_gone_on_with(
+    platform: Platform, database: str, ibctl: Run, file: Write
+) -> None:
+    path = file("email,name", *rows(0, 60))
+    with fourth_chunk_waiting(platform, database, path) as run:
+        kill(run)
     assert platform.sql(STATE) == [(30, 27, 0, 3, 31, False)]
     assert "unfinished" in ibctl("leads", "imports", "list").stdout
 
@@ -150,7 +158,7 @@ def unfinished(platform: Platform, ibctl: Run, file: Write) -> Path:
     path.write_text("\n".join(whole.splitlines()[:11]) + "\n")
     ibctl("leads", "import", path, "--chunk", "5")
     path.write_text(whole)
-    digest = subprocess.run(["sha256sum", path], capture_output=True, text=True, check=True).stdout.split()[0]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     platform.sql('UPDATE ibctl.lead_import SET sha256 = %s, "finishedAt" = NULL', digest)
     return path
 
@@ -196,14 +204,79 @@ def test_two_that_go_on_with_one_import_do_not_double_it(
 
 
 def test_an_import_by_chunks_that_is_interrupted_says_how_to_go_on(
+    platform: Platform, database: str, ibctl: Run, file: Write
+) -> None:
+    path = file("email,name", *rows(0, 60))
+    with fourth_chunk_waiting(platform, database, path) as run:
+        run.send_signal(signal.SIGINT)
+        _, stderr = run.communicate(timeout=20)
+    assert run.returncode == 130
+    assert stderr.splitlines()[-2:] == [
+        "import 1 is unfinished: `--resume 1` goes on with it, `ibctl undo 1` takes back what it has done",
+        "Error: interrupted",
+    ]
+    assert platform.count() == 27
+    assert ibctl("leads", "import", path, "--resume", "1").exit_code == 6
+    assert platform.count() == 54
+
+
+def test_an_import_that_is_interrupted_in_its_first_chunk_has_done_nothing(
     platform: Platform, database: str, file: Write
 ) -> None:
     path = file("email,name", *rows(0, 40))
+    before = platform.everything()
     with held(database, "LOCK TABLE ibctl.lead_import IN SHARE MODE"):
         run = start(path, "--chunk", "10")
         waiting(database, 1)
         run.send_signal(signal.SIGINT)
         _, stderr = run.communicate(timeout=20)
-    assert run.returncode == 130
-    assert "interrupted" in stderr
-    assert platform.count() == 0
+    assert (run.returncode, stderr.splitlines()[-1]) == (130, "Error: interrupted")
+    assert "unfinished" not in stderr
+    assert platform.everything() == before
+
+
+@pytest.mark.parametrize("last", ["bad", "u0@x.com"], ids=["refused", "unchanged"])
+def test_a_last_chunk_that_writes_nothing_hides_no_way_back(
+    platform: Platform, ibctl: Run, file: Write, last: str
+) -> None:
+    done = ibctl("leads", "import", file("email", "u0@x.com", "u1@x.com", last), "--chunk", "1")
+    assert done.exit_code == (6 if last == "bad" else 0)
+    assert "import 1: 2 leads created; change set 1, `ibctl undo 1` takes it back" in done.stderr
+
+
+def test_the_rest_of_an_import_that_is_refused_hides_no_way_back(platform: Platform, ibctl: Run, file: Write) -> None:
+    path = file("email", "a@x.com", "b@x.com")
+    ibctl("leads", "import", path, "--chunk", "1")
+    path.write_text("email\na@x.com\nb@x.com\nbad\n")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    platform.sql('UPDATE ibctl.lead_import SET sha256 = %s, "finishedAt" = NULL', digest)
+    done = ibctl("leads", "import", path, "--resume", "1")
+    assert done.exit_code == 6
+    assert "import 1: 0 leads created; change set 1, `ibctl undo 1` takes it back" in done.stderr
+    assert "nothing was written" not in done.stderr
+
+
+@pytest.mark.parametrize("cell", ["nobody@x.com", ""], ids=["refused", "unchanged"])
+def test_chunks_that_write_nothing_do_not_bar_the_file(platform: Platform, ibctl: Run, file: Write, cell: str) -> None:
+    if not cell:
+        platform.lead(email="a@x.com")
+        platform.lead(email="b@x.com")
+    before = platform.everything()
+    path = file("email,ib", f"a@x.com,{cell}", f"b@x.com,{cell}")
+    done = ibctl("leads", "import", path, "--chunk", "1")
+    assert (done.exit_code, "so nothing was written" in done.stderr) == ((3, True) if cell else (0, False))
+    assert platform.everything() == before
+    platform.user("nobody@x.com")
+    platform.sql('DELETE FROM "Lead"')
+    done = ibctl("leads", "import", path, "--chunk", "1")
+    assert (done.exit_code, platform.count()) == (0, 2)
+    assert "nothing to do" in ibctl("leads", "import", path).stderr
+
+
+def test_an_unfinished_import_that_wrote_nothing_does_not_bar_the_file(
+    platform: Platform, ibctl: Run, unfinished: Path
+) -> None:
+    platform.sql("UPDATE ibctl.lead_import SET created = 0")
+    platform.sql('DELETE FROM "Lead"')
+    assert ibctl("leads", "import", unfinished).exit_code == 6
+    assert platform.count() == 18

@@ -101,6 +101,8 @@ def _combined(leads: Sequence[Lead], money_rule: Money | None) -> dict[str, Any]
         raise RequestError(
             f"these leads earned different sums, {exc}: say which counts, --money keep, --money sum or --money max"
         ) from None
+    if beyond := rules.beyond(merged["totalEarned"]):
+        raise RequestError(f"merged into one, these leads' {beyond}")
     return {name: float(value) if name in rules.AMOUNTS else value for name, value in merged.items()}
 
 

@@ -186,6 +186,8 @@ class RowReader:
                 moment = datetime.fromisoformat(values[name][place] or "")
                 refused.setdefault(place, RowError("date_future", name, rules.future(moment)))
         self._check_order(values, count, refused)
+        if "ftdEarned" in values and "cpaEarned" in values:
+            self._check_sums(values, refused)
         if "totalEarned" in values:
             self._check_totals(values, count, refused)
 
@@ -201,6 +203,12 @@ class RowReader:
                 moments = datetime.fromisoformat(capture or now), datetime.fromisoformat(qualified)
                 if wrong := rules.before_capture(*moments):
                     refused.setdefault(place, RowError("date_order", "qualifiedAt", wrong))
+
+    def _check_sums(self, values: Mapping[str, Values], refused: dict[int, RowError]) -> None:
+        for place, (ftd, cpa) in enumerate(zip(values["ftdEarned"], values["cpaEarned"], strict=True)):
+            # Hardly two amounts are long enough for it, and decimals of millions would be felt.
+            if ftd and cpa and len(ftd) + len(cpa) > 12 and (wrong := rules.beyond(Decimal(ftd) + Decimal(cpa))):
+                refused.setdefault(place, RowError("amount_invalid", "totalEarned", wrong))
 
     def _check_totals(self, values: Mapping[str, Values], count: int, refused: dict[int, RowError]) -> None:
         amounts = (values.get(name) or [None] * count for name in rules.AMOUNTS)

@@ -7,7 +7,8 @@
     date_invalid        not a date, one that may mean two days, or outside the years 2000 to 2199
     date_future         a date that has not come yet
     date_order          qualifiedAt before leadCapturedAt
-    amount_invalid      not a plain decimal of zero or more with at most two decimals, or 1e12 and above
+    amount_invalid      not a plain decimal of zero or more with at most two decimals, or 1e12 and above;
+                        or FTD and CPA come to that much
     total_mismatch      totalEarned is not ftdEarned + cpaEarned
     status_unknown      none of captured, contacted, qualified, rejected
     status_conflict     a qualifiedAt for a lead that is rejected, or that the row itself rejects
@@ -242,6 +243,13 @@ def before_capture(captured: datetime, qualified: datetime | None) -> str | None
     if qualified.date() == captured.date() and qualified.time() == qualified.time().min:
         return None
     return f"qualifiedAt {qualified:%Y-%m-%d %H:%M} is before leadCapturedAt {captured:%Y-%m-%d %H:%M}"
+
+
+def beyond(total: Decimal) -> str | None:
+    """Say that FTD and CPA come to more than an amount may be: no file could say it again."""
+    if not total.is_finite() or total < money.LIMIT:
+        return None
+    return f"ftdEarned and cpaEarned come to {total:,.2f}, which is too large: the limit is {money.LIMIT:,.0f}"
 
 
 def refusal(code: str, field: str, message: str) -> RowError:

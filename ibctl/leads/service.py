@@ -215,7 +215,10 @@ def _settle(lead: Lead, changed: Mapping[str, Any]) -> None:
     if {"status", "qualifiedAt"} & set(changed):
         _require_date(lead, cleared="qualifiedAt" in changed)
     if {"ftdEarned", "cpaEarned"} & set(changed):
-        lead.total_earned = float(money.from_float(lead.ftd_earned) + money.from_float(lead.cpa_earned))
+        total = money.from_float(lead.ftd_earned) + money.from_float(lead.cpa_earned)
+        if beyond := rules.beyond(total):
+            raise UsageError(beyond)
+        lead.total_earned = float(total)
 
 
 def _require_date(lead: Lead, *, cleared: bool = False) -> None:

@@ -22,14 +22,14 @@ What the command line says goes before the mapping.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ibctl.errors import RequestError
-from ibctl.leads import rules, terms
-from ibctl.tabular import plain_name
+from ibctl.leads import contacts, rules, terms
+from ibctl.tabular import named_delimiter, named_encoding, plain_name
 
 _FIELDS = {plain_name(name): name for name in rules.ALIASES}
 
@@ -59,6 +59,22 @@ def _contact(name: str) -> str:
     return found
 
 
+def _once(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError(f"{', '.join(names)} names a field twice")
+    return names
+
+
+def _that(check: Callable[[str], object]) -> AfterValidator:
+    """Let pass, as it is written, what a check does not refuse."""
+
+    def checked(text: str) -> str:
+        check(text)
+        return text
+
+    return AfterValidator(checked)
+
+
 _Field = Annotated[str, AfterValidator(_field)]
 _Collision = Literal["overwrite", "fill-empty", "never", "newer", "error"]
 
@@ -69,13 +85,15 @@ class SourceMapping(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Literal["create", "update", "upsert"] | None = None
-    match: list[Annotated[str, AfterValidator(_contact)]] = Field(default_factory=list)
+    match: Annotated[list[Annotated[str, AfterValidator(_contact)]], AfterValidator(_once)] = Field(
+        default_factory=list
+    )
     newer_by: Literal["leadCapturedAt", "depositedAt", "tradingStartAt", "qualifiedAt", "updatedAt"] | None = None
     dayfirst: bool = False
     decimal_comma: bool = False
-    region: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
+    region: Annotated[str, _that(contacts.region)] | None = None
+    encoding: Annotated[str, _that(named_encoding)] | None = None
+    delimiter: Annotated[str, _that(named_delimiter)] | None = None
     sheet: str | None = None
     columns: dict[str, Annotated[str, AfterValidator(_field_or_none)]] = Field(default_factory=dict)
     constants: dict[_Field, str] = Field(default_factory=dict)
@@ -103,7 +121,7 @@ def read(text: str, name: str) -> SourceMapping:
         raise RequestError(f"{name}: {both[0]} is a constant and a column's field: it can be one of them")
     if "newer" in mapping.rules.values() and mapping.newer_by is None:
         raise RequestError(f"{name}: the rule newer needs newer_by, the date by which a row is newer than its lead")
-    _require_constants(mapping, name)
+    _require_values(mapping, name)
     return mapping
 
 
@@ -114,12 +132,16 @@ def _problems(exc: ValidationError) -> str:
     )
 
 
-def _require_constants(mapping: SourceMapping, name: str) -> None:
-    reading = rules.Reading(decimal_comma=mapping.decimal_comma)
-    for field, value in mapping.constants.items():
+def _require_values(mapping: SourceMapping, name: str) -> None:
+    """Raise RequestError for a constant or a translation that is no value of its field; owners are looked up later."""
+    reading = rules.Reading(day_first=mapping.dayfirst, decimal_comma=mapping.decimal_comma)
+    values = [(f"constants.{field}", field, value) for field, value in mapping.constants.items()]
+    for field, words in mapping.translate.items():
+        values += [(f"translate.{field}.{word}", field, ours) for word, ours in words.items()]
+    for place, field, value in values:
         if field in ("ib", "userId", "phone"):
             continue
         try:
             reading.parser(field)(value)
         except ValueError as exc:
-            raise RequestError(f"{name}: constants.{field}: {exc}") from None
+            raise RequestError(f"{name}: {place}: {exc}") from None

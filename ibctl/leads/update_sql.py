@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from ibctl import money
 from ibctl.leads import rules, sql
 from ibctl.leads.terms import Terms
 
@@ -133,7 +134,8 @@ class Statements:
                 FROM hit GROUP BY line
             ), judged AS (
                 SELECT o.*, {self._conflicts()} AS conflicts, {self._backwards()} AS backwards,
-                  {self._disordered()} AS disordered, {self._rejected()} AS rejected, {changes or "false"} AS changes
+                  {self._disordered()} AS disordered, {self._rejected()} AS rejected, {self._beyond()} AS beyond,
+                  {changes or "false"} AS changes
                 FROM one o JOIN lead_file f USING (line)
                 LEFT JOIN "Lead" l ON l.id = o.id AND o.leads = 1 AND o.identifies
             )
@@ -142,9 +144,11 @@ class Statements:
               changed = changes,
               code = CASE WHEN leads > 1 THEN 'ambiguous' WHEN NOT identifies THEN 'exists'
                 WHEN conflicts <> '' THEN 'conflict' WHEN backwards <> '' THEN 'date_backwards'
-                WHEN disordered THEN 'date_order' WHEN rejected <> '' THEN 'status_conflict' END,
+                WHEN disordered THEN 'date_order' WHEN rejected <> '' THEN 'status_conflict'
+                WHEN beyond THEN 'amount_invalid' END,
               field = CASE WHEN leads > 1 OR NOT identifies THEN j.fields WHEN conflicts <> '' THEN j.conflicts
-                WHEN backwards <> '' THEN j.backwards ELSE 'qualifiedAt' END,
+                WHEN backwards <> '' THEN j.backwards
+                WHEN disordered OR rejected <> '' THEN 'qualifiedAt' ELSE 'totalEarned' END,
               message = CASE
                 WHEN leads > 1 THEN format('leads %s and %s have the row''s %s: `ibctl leads merge` makes one of them',
                   j.id, j.other, j.fields)
@@ -153,7 +157,9 @@ class Statements:
                 WHEN conflicts <> '' THEN format('lead %s says something else about %s', j.id, j.conflicts)
                 WHEN backwards <> '' THEN format('lead %s has a later %s', j.id, j.backwards)
                 WHEN disordered THEN format('lead %s was captured later than that', j.id)
-                WHEN rejected <> '' THEN j.rejected END
+                WHEN rejected <> '' THEN j.rejected
+                WHEN beyond THEN format('with what lead %s has, ftdEarned and cpaEarned come to {money.LIMIT:,.0f} '
+                  'and more, which is too large', j.id) END
             FROM judged j WHERE j.line = f.line
             """
         )
@@ -198,6 +204,19 @@ class Statements:
               '`ibctl leads edit %s --status contacted`, and import the row again', l.id, l.id)
             WHEN {says_so} THEN {sql.BOTH} ELSE '' END"""
 
+    def _total(self) -> str | None:
+        """The SQL of what FTD and CPA come to, NULL where both stay; None where neither may change."""
+        if not {"ftdEarned", "cpaEarned"} & set(self.ruled):
+            return None
+        ftd, cpa = (self.value(name) if name in self.ruled else f'l."{name}"' for name in ("ftdEarned", "cpaEarned"))
+        return f"""CASE WHEN ({ftd}) IS DISTINCT FROM l."ftdEarned" OR ({cpa}) IS DISTINCT FROM l."cpaEarned"
+            THEN CAST(CAST({ftd} AS numeric) + CAST({cpa} AS numeric) AS double precision) END"""
+
+    def _beyond(self) -> str:
+        """The SQL of `rules.beyond`."""
+        total = self._total()
+        return f"coalesce(({total}) >= {money.LIMIT:f} AND ({total}) < 'Infinity', false)" if total else "false"
+
     def kept(self) -> sa.TextClause | None:
         """Return what counts, by field, the values of leads that stay although the row says something else."""
         named = [name for name in self.changeable if name != "status" and self.terms.rule(name) != "overwrite"]
@@ -232,16 +251,8 @@ class Statements:
     def update(self) -> sa.TextClause:
         """Return what changes the leads. Parameter: now."""
         settings = [f'"{name}" = {self.value(name)}' for name in self.changeable]
-        if {"ftdEarned", "cpaEarned"} & set(self.ruled):
-            ftd, cpa = (
-                self.value(name) if name in self.ruled else f'l."{name}"' for name in ("ftdEarned", "cpaEarned")
-            )
-            settings.append(
-                f""""totalEarned" = CASE
-                  WHEN ({ftd}) IS DISTINCT FROM l."ftdEarned" OR ({cpa}) IS DISTINCT FROM l."cpaEarned"
-                  THEN CAST(CAST({ftd} AS numeric) + CAST({cpa} AS numeric) AS double precision)
-                  ELSE l."totalEarned" END"""
-            )
+        if total := self._total():
+            settings.append(f'"totalEarned" = coalesce({total}, l."totalEarned")')
         return sa.text(
             f"""
             UPDATE "Lead" l SET {", ".join(settings)}, "updatedAt" = :now

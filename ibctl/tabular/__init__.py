@@ -4,9 +4,14 @@ A *table* is such a file, opened and checked. `open_table` opens any of them, `c
 header, `RejectFile` takes the rows that are refused. What a row must be is the importing area's own affair.
 """
 
+from ibctl.tabular.csvfile import named_delimiter
 from ibctl.tabular.opening import open_table
 from ibctl.tabular.rejects import RejectFile, rejects_path
 from ibctl.tabular.rows import of_rows
 from ibctl.tabular.table import Misread, Table, columns, misfit, plain_name
+from ibctl.tabular.text import named_encoding
 
-__all__ = ["Misread", "RejectFile", "Table", "columns", "misfit", "of_rows", "open_table", "plain_name", "rejects_path"]
+__all__ = [
+    "Misread", "RejectFile", "Table", "columns", "misfit", "named_delimiter", "named_encoding", "of_rows", "open_table",
+    "plain_name", "rejects_path",
+]  # fmt: skip

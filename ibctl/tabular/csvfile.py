@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ibctl import rendering
-from ibctl.errors import RequestError, UsageError
+from ibctl.errors import RequestError
 from ibctl.tabular import text
 from ibctl.tabular.source import Source
 from ibctl.tabular.table import ROWS_PER_REPORT, Table, require_names
@@ -51,17 +51,14 @@ class CsvFile(Table):
 
 
 def open_csv(source: Source, *, encoding: str | None = None, delimiter: str | None = None) -> CsvFile:
-    """Check a file from end to end, as CSV.
+    """Check a file from end to end, as CSV; `encoding` and `delimiter` are what `named_...` give.
 
-    Raises RequestError, in one line that names the file and mostly the line, for what cannot be read as CSV;
-    UsageError for an `encoding` or `delimiter` that does not exist.
+    Raises RequestError, in one line that names the file and mostly the line, for what cannot be read as CSV.
     """
-    wanted = text.named_encoding(encoding) if encoding is not None else None
-    separator = _named_delimiter(delimiter) if delimiter is not None else None
     with source.opened() as content:
-        found = text.encoding_of(source.path, content.stream, wanted)
+        found = text.encoding_of(source.path, content.stream, encoding)
         start, line, excel = _start(content.stream, found)
-        separator = separator or excel or _sniff(source.path, start)
+        separator = delimiter or excel or _sniff(source.path, start)
         header, header_line = _header(source.path, content.stream, found, separator, line)
     return CsvFile(
         source=source, header=header, delimiter=separator, marked=found != "utf-8", encoding=found,
@@ -72,11 +69,12 @@ def open_csv(source: Source, *, encoding: str | None = None, delimiter: str | No
 # ------------------------------------------------------------------------------------------------- delimiter and header
 
 
-def _named_delimiter(name: str) -> str:
+def named_delimiter(name: str) -> str:
+    """Return the character that a user named, itself or by its word. Raises ValueError for what separates no cells."""
     by_name = {word: character for character, word in DELIMITERS.items()} | {"\\t": "\t"}
     character = by_name.get(name.lower(), name)
     if len(character) != 1 or character.isalnum() or character in "\"\r\n\0'@+-_ ":
-        raise UsageError(f"--delimiter '{name}' will not do: write , ; | or tab")
+        raise ValueError(f"'{name}' will not do: write , ; | or tab")
     return character
 
 

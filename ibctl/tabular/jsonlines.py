@@ -69,10 +69,12 @@ def is_object(line: str) -> bool:
 
 
 def open_json_lines(source: Source, *, encoding: str | None = None, decimal_comma: bool = False) -> JsonLines:
-    """Check a file from end to end, as NDJSON. Raises RequestError for what cannot be read as such."""
-    wanted = text.named_encoding(encoding) if encoding is not None else None
+    """Check a file from end to end, as NDJSON; `encoding` is what `named_encoding` gives.
+
+    Raises RequestError for what cannot be read as such.
+    """
     with source.opened() as content:
-        found = text.encoding_of(source.path, content.stream, wanted)
+        found = text.encoding_of(source.path, content.stream, encoding)
         content.stream.seek(0)
         with text.lines(content.stream, found) as lines:
             header = _keys(source, lines)

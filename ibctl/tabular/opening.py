@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ibctl import output
 from ibctl.errors import UsageError
 from ibctl.tabular import jsonlines, workbook
-from ibctl.tabular.csvfile import DELIMITERS, CsvFile, open_csv
+from ibctl.tabular.csvfile import DELIMITERS, CsvFile, named_delimiter, open_csv
 from ibctl.tabular.jsonlines import JsonLines, open_json_lines
 from ibctl.tabular.source import Source, open_source
 from ibctl.tabular.table import Table
+from ibctl.tabular.text import named_encoding
 from ibctl.tabular.workbook import Sheet, open_sheet
 
 # The first line of a JSON file that is longer than this is read no further to recognise it.
@@ -53,9 +54,22 @@ def _table(
         return open_sheet(source, name=sheet, decimal_comma=decimal_comma)
     if _is_json_lines(source, start):
         _refuse(source, "JSON", delimiter=delimiter, sheet=sheet)
-        return open_json_lines(source, encoding=encoding, decimal_comma=decimal_comma)
+        return open_json_lines(
+            source, encoding=_named("encoding", encoding, named_encoding), decimal_comma=decimal_comma
+        )
     _refuse(source, "CSV", sheet=sheet)
-    return open_csv(source, encoding=encoding, delimiter=delimiter)
+    return open_csv(
+        source,
+        encoding=_named("encoding", encoding, named_encoding),
+        delimiter=_named("delimiter", delimiter, named_delimiter),
+    )
+
+
+def _named(option: str, value: str | None, read: Callable[[str], str]) -> str | None:
+    try:
+        return read(value) if value is not None else None
+    except ValueError as exc:
+        raise UsageError(f"--{option} {exc}") from None
 
 
 def _start(source: Source) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ibctl.errors import RequestError, UsageError
+from ibctl.errors import RequestError
 
 SAMPLE = 64 * 1024
 CHUNK = 1024 * 1024
@@ -50,13 +50,13 @@ def lines(stream: io.BufferedReader, encoding: str) -> Iterator[io.TextIOWrapper
 
 
 def named_encoding(name: str) -> str:
-    """Return Python's name of an encoding that a user named. Raises UsageError for one that does not exist."""
+    """Return Python's name of an encoding that a user named. Raises ValueError for one that does not exist."""
     try:
         "".encode(name)  # also refuses codecs that are not about text
         codecs.getincrementaldecoder(name)
         return codecs.lookup(name).name
     except (LookupError, ValueError):
-        raise UsageError(f"--encoding '{name}' is not known: write one like utf-8, cp1252 or utf-16") from None
+        raise ValueError(f"'{name}' is not known: write one like utf-8, cp1252 or utf-16") from None
 
 
 def encoding_of(path: Path, stream: io.BufferedReader, wanted: str | None = None) -> str:

@@ -212,6 +212,15 @@ def test_facts_of_a_lead_are_set_and_its_total_follows(platform: Platform, ibctl
     assert platform.leads('"qualifiedAt", "cpaEarned", phone') == [(None, 0.0, "+491701111111")]
 
 
+def test_what_a_lead_earned_in_all_is_an_amount_too(platform: Platform, ibctl: Run) -> None:
+    most = "999999999999.99"
+    added = ibctl("leads", "add", "--email", "a@x.com", "--ftd-earned", most, "--cpa-earned", "0.01")
+    assert (added.exit_code, "ftdEarned and cpaEarned come to 1,000,000,000,000.00" in added.stderr) == (2, True)
+    platform.lead(id="l", ftdEarned=float(most), totalEarned=float(most), email="b@x.com")
+    assert ibctl("leads", "edit", "l", "--cpa-earned", "0.01").exit_code == 2
+    assert platform.leads('"cpaEarned", "totalEarned"') == [(0.0, float(most))]
+
+
 def test_an_edit_that_says_nothing_new_writes_nothing(platform: Platform, ibctl: Run) -> None:
     platform.lead(id="l1", email="a@x.com", leadCapturedAt=datetime(2025, 10, 1))
     before = platform.everything()

@@ -277,6 +277,34 @@ def test_money_that_changes_in_a_paid_month_is_taken_and_told(platform: Platform
     assert len(warnings) == 2
 
 
+LARGEST = 999_999_999_999.99
+
+
+@pytest.mark.parametrize("mode", ["create", "update", "upsert"])
+def test_what_a_lead_earned_in_all_is_an_amount_too(platform: Platform, ibctl: Run, file: Write, mode: str) -> None:
+    platform.lead(email="a@x.com", leadCapturedAt=OCTOBER)
+    before = platform.everything()
+    path = file("email,ftd,cpa", f"a@x.com,{LARGEST},2", f"b@x.com,{LARGEST},2")
+    done = ibctl("leads", "import", path, "--mode", mode, "--format", "json")
+    assert (done.exit_code, counts(done)["amount_invalid"]) == (3, 2)
+    assert refused(path) == [("2", "amount_invalid", "totalEarned"), ("3", "amount_invalid", "totalEarned")]
+    assert platform.everything() == before
+
+
+def test_what_a_lead_earned_with_what_it_has_is_an_amount_too(platform: Platform, ibctl: Run, file: Write) -> None:
+    lead = platform.lead(email="a@x.com", leadCapturedAt=OCTOBER, ftdEarned=LARGEST, totalEarned=LARGEST)
+    platform.lead(email="b@x.com", leadCapturedAt=OCTOBER, ftdEarned=LARGEST - 2, totalEarned=LARGEST - 2)
+    path = file("email,cpa", "a@x.com,0.01", "b@x.com,2")
+    done = ibctl("leads", "import", path, "--mode", "update", "--format", "json")
+    assert (counts(done)["updated"], counts(done)["amount_invalid"]) == (1, 1)
+    assert refused(path) == [("2", "amount_invalid", "totalEarned")]
+    assert f"lead {lead} has" in path.with_name("leads.csv.rejects.csv").read_text()
+    assert platform.leads('"totalEarned"') == [(LARGEST,), (LARGEST,)]
+    # What was written comes back from its own export.
+    assert ibctl("leads", "export", "--output", "out.csv").exit_code == 0
+    assert counts(ibctl("leads", "import", "out.csv", "--format", "json"))["unchanged"] == 2
+
+
 @pytest.mark.parametrize("chunk", [(), ("--chunk", "1")], ids=["whole", "chunks"])
 def test_each_lead_of_a_settled_month_counts_once(
     platform: Platform, ibctl: Run, file: Write, chunk: tuple[str, ...]

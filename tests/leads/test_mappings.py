@@ -132,6 +132,12 @@ def test_a_constant_owner_that_does_not_exist_is_refused_at_once(
         ('[rules]\ntotalEarned = "never"', "totalEarned follows from other fields"),
         ('[rules]\nbroker = "newer"', "the rule newer needs newer_by"),
         ('[constants]\nstatus = "hot"', "constants.status: 'hot' is no status"),
+        ('[translate.status]\nFTD = "hot"', "m.toml: translate.status.FTD: 'hot' is no status"),
+        ('[translate.cpaEarned]\nstd = "1,5"', "translate.cpaEarned.std: '1,5' is not an amount"),
+        ('region = "ZZ"', "m.toml: region: 'ZZ' is not a country"),
+        ('encoding = "klingon"', "m.toml: encoding: 'klingon' is not known"),
+        ('delimiter = "ab"', "m.toml: delimiter: 'ab' will not do: write , ; | or tab"),
+        ('match = ["email", "phone", "E-Mail"]', "match: email, phone, email names a field twice"),
         ('[columns]\nX = "broker"\n[constants]\nbroker = "B"', "broker is a constant and a column's field"),
     ],
 )
@@ -140,6 +146,33 @@ def test_a_mapping_that_is_none_is_refused_with_its_place(text: str, problem: st
         source_mapping.read(text, "m.toml")
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ['region = "ZZ"', 'encoding = "klingon"', 'delimiter = "ab"'])
+def test_a_mapping_that_cannot_work_is_refused_by_its_own_key(
+    platform: Platform, ibctl: Run, file: Write, line: str
+) -> None:
+    Path("m.toml").write_text(line)
+    key = line.split()[0]
+    saved = ibctl("leads", "imports", "mappings", "save", "m", "m.toml")
+    assert (saved.exit_code, f"mapping m: {key}: " in saved.stderr) == (3, True), saved.stderr
+    used = ibctl("leads", "import", file("email", "a@x.com"), "--mapping", "m.toml")
+    assert (used.exit_code, f"m.toml: {key}: " in used.stderr) == (3, True), used.stderr
+    assert f"--{key}" not in saved.stderr + used.stderr
+
+
+def test_a_mapping_says_how_the_file_is_read_when_it_goes_on(platform: Platform, ibctl: Run, file: Write) -> None:
+    Path("m.toml").write_text(
+        'delimiter = "tab"\nencoding = "latin1"\nregion = "de"\ndayfirst = true\n'
+        '[constants]\nleadCapturedAt = "03/04/2025"\n'
+    )
+    path = file("email\tphone", "a@x.com\t0170 1234567", "b@x.com\t")
+    assert ibctl("leads", "import", path, "--mapping", "m.toml", "--chunk", "1").exit_code == 0
+    platform.sql("DELETE FROM \"Lead\" WHERE email = 'b@x.com'")
+    platform.sql('UPDATE ibctl.lead_import SET checkpoint = 2, "finishedAt" = NULL')
+    assert ibctl("leads", "import", path, "--resume", "1").exit_code == 0
+    april = datetime(2025, 4, 3)
+    assert platform.leads('phone, "leadCapturedAt"') == [("+491701234567", april), (None, april)]
 
 
 def test_a_mapping_file_that_cannot_be_read_is_named(platform: Platform, ibctl: Run, file: Write) -> None:

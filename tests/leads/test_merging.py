@@ -130,6 +130,15 @@ def test_sums_that_differ_are_merged_only_as_somebody_says(platform: Platform, i
     assert platform.count() == 2
 
 
+def test_sums_that_are_no_amount_together_are_not_merged(platform: Platform, ibctl: Run) -> None:
+    platform.lead(id="k", email="k@x.com", cpaEarned=999_999_999_999.99, leadCapturedAt="2025-10-01")
+    platform.lead(id="o", email="o@x.com", cpaEarned=0.01, leadCapturedAt="2025-10-02")
+    refused = ibctl("leads", "merge", "k", "o", "--money", "sum", "--yes")
+    assert refused.exit_code == 3
+    assert "come to 1,000,000,000,000.00, which is too large: the limit is 1,000,000,000,000" in refused.stderr
+    assert platform.count() == 2
+
+
 def test_a_lead_that_counts_in_a_paid_month_cannot_go_but_can_be_kept(platform: Platform, ibctl: Run) -> None:
     ib = platform.user("ib@x.com")
     platform.lead(id="paid", email="paid@x.com", userId=ib, leadCapturedAt="2025-10-03")

@@ -43,19 +43,23 @@ def latest() -> date:
     return datetime.now(UTC).astimezone(_FURTHEST_AHEAD).date()
 
 
-def span(month: str | None, since: str | None, until: str | None) -> tuple[date | None, date | None]:
+def span(
+    month: str | None, since: str | None, until: str | None, names: tuple[str, str] = ("--from", "--to")
+) -> tuple[date | None, date | None]:
     """Read `--month`, or `--from` and `--to`, as the first and the last day meant (both belong to it; None: open).
+
+    `names` are what the two options are called.
 
     Raises UsageError for a malformed value, for both ways at once, and for a span that ends before it begins.
     """
     if month is not None:
         if since is not None or until is not None:
-            raise UsageError("--month excludes --from and --to: give one or the other")
+            raise UsageError(f"--month excludes {' and '.join(names)}: give one or the other")
         whole = months.parse(month)
         return whole.first_day, whole.next.first_day - timedelta(days=1)
-    first, last = option("--from", since), option("--to", until)
+    first, last = option(names[0], since), option(names[1], until)
     if first is not None and last is not None and first > last:
-        raise UsageError(f"--from {first} is later than --to {last}")
+        raise UsageError(f"{names[0]} {first} is later than {names[1]} {last}")
     return first, last
 
 

@@ -240,10 +240,7 @@ def show_record(row: Row, columns: Sequence[Column], listing: Listing) -> None:
         return
     width = max(len(column.key) for column in columns)
     chosen = pick(columns, Listing(Format.json, columns=listing.columns))
-    lines = [
-        rendering.printable(f"{column.key:<{width}}  {rendering.shown(row[column.key], column.kind)}\n")
-        for column in chosen
-    ]
+    lines = [f"{column.key:<{width}}  {rendering.shown(row[column.key], column.kind)}\n" for column in chosen]
     if listing.output is None:
         sys.stdout.writelines(lines)
     else:

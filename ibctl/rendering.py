@@ -23,6 +23,11 @@ def printable(text: str) -> str:
     return utf8.escaped(_UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text))
 
 
+def one_line(text: str) -> str:
+    """Make foreign text safe for one line of a terminal: as `printable`, and line breaks and tabs are escaped too."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def shown(value: Any, kind: str = "text") -> str:
     """Write one value for a table."""
     if value is None:
@@ -40,8 +45,8 @@ def shown(value: Any, kind: str = "text") -> str:
     if isinstance(value, int):
         return f"{value:,}" if kind == "number" else str(value)
     if isinstance(value, dict | list):
-        return printable(json.dumps(value, ensure_ascii=False))
-    return printable(str(value))
+        return one_line(json.dumps(value, ensure_ascii=False))
+    return one_line(str(value))
 
 
 def plain(value: Any) -> Any:

@@ -6,20 +6,12 @@ from typing import Annotated
 
 import typer
 
-from ibctl import config, months
 from ibctl.commissions import completion as own_completion
 from ibctl.commissions import rules
 from ibctl.errors import UsageError
 from ibctl.users import completion
 
-
-def suggest_months(incomplete: str) -> list[str]:
-    """Complete the last twelve months."""
-    month, found = months.current(config.settings().timezone), []
-    for _ in range(13):
-        found.append(str(month))
-        month = month.previous
-    return [name for name in found if name.startswith(incomplete)]
+suggest_months = completion.months
 
 
 def _statuses(incomplete: str) -> list[str]:

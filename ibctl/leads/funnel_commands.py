@@ -9,11 +9,12 @@ import typer
 from ibctl import config, db, output
 from ibctl.leads import funnel as funnels
 from ibctl.leads import listing
-from ibctl.leads.arguments import IbFilter
+from ibctl.leads.arguments import IbFilter, MonthFilter
 from ibctl.output import Column
 
 app = typer.Typer()
 
+FROM_TO = ("--from", "--to")
 # Never broken over lines.
 BAR = Column("bar", "flag")
 STAGE_COLUMNS = [
@@ -30,7 +31,7 @@ COUNT_COLUMNS = [
 def funnel(
     by: Annotated[funnels.By, typer.Option(help="What makes a row.")] = "stage",
     ib: IbFilter = None,
-    month: Annotated[str | None, typer.Option(help="Only captured in this month, like 2025-10.")] = None,
+    month: MonthFilter = None,
     captured_from: Annotated[str | None, typer.Option("--from", help="Captured from this day on.")] = None,
     captured_to: Annotated[str | None, typer.Option("--to", help="Captured up to this day, and on it.")] = None,
     limit: output.LimitOption = 50,
@@ -48,7 +49,7 @@ def funnel(
 
     Example: ibctl leads funnel --by source --month 2025-10
     """
-    since, before = listing.captured(month, captured_from, captured_to, config.settings().timezone)
+    since, before = listing.captured(month, captured_from, captured_to, config.settings().timezone, FROM_TO)
     with db.reading() as session:
         found = funnels.reached(session, by, ib=ib, since=since, before=before)
     _show(by, found, limit, output.Listing(output.Format(format), file, columns))

@@ -12,7 +12,7 @@ import typer
 
 from ibctl import db, imports, output, tabular
 from ibctl.errors import IbctlError, RequestError, UsageError
-from ibctl.leads import batches, mappings, orders
+from ibctl.leads import batches, mappings, orders, terms
 from ibctl.leads.arguments import RegionOption
 from ibctl.leads.importing import Imported, Importer, Order
 from ibctl.leads.notices import warn_of_settled
@@ -38,10 +38,16 @@ def complete_mapping(ctx: typer.Context, incomplete: str) -> list[str]:
     return completion.answer(ctx, lambda session: mappings.names(session, incomplete))
 
 
+def _modes(incomplete: str) -> list[str]:
+    return [mode for mode in terms.MODES if mode.startswith(incomplete)]
+
+
 ModeOption = Annotated[
     str | None,
     typer.Option(
-        help="create (new leads only), update (those that are there) or upsert (both).", show_default="create"
+        help="create (new leads only), update (those that are there) or upsert (both).",
+        show_default="create",
+        autocompletion=_modes,
     ),
 ]
 MatchOption = Annotated[

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from ibctl import clock, config, db, exports, output, rendering
+from ibctl.errors import UsageError
 from ibctl.leads import listing, naming, orders, rules, service
-from ibctl.leads.arguments import IbFilter, LeadArgument, LeadsArgument, RegionOption
+from ibctl.leads.arguments import LEADS, IbFilter, LeadArgument, MonthFilter, RegionOption
 from ibctl.leads.notices import warn_of_settled
 from ibctl.leads.ownership_commands import leads_named
 from ibctl.output import Column
@@ -54,6 +55,11 @@ def _statuses(incomplete: str) -> list[str]:
     return [word for word in rules.STATUSES if word.startswith(incomplete)]
 
 
+def _statuses_last(ctx: typer.Context, incomplete: str) -> list[str]:
+    # The parser takes the last word that there is for the status, so with none of it no lead is named yet.
+    return _statuses(incomplete) if ctx.params.get("status") else []
+
+
 def _types(incomplete: str) -> list[str]:
     return [word for word in rules.TYPES if word.startswith(incomplete)]
 
@@ -78,13 +84,29 @@ FtdEarned = Annotated[str | None, typer.Option(help="First time deposit commissi
 CpaEarned = Annotated[str | None, typer.Option(help="Cost per acquisition commission.")]
 SystemeContactId = Annotated[str | None, typer.Option(help="The contact at Systeme.io.")]
 
+
+def _status(text: str) -> str:
+    return rules.status_argument(text)
+
+
+def _type(text: str) -> str:
+    try:
+        return rules.lead_type(text)
+    except ValueError as exc:
+        raise UsageError(str(exc)) from None
+
+
 # The filters of a listing.
 UnassignedFilter = Annotated[bool, typer.Option("--unassigned", help="Only those without an IB.")]
-StatusFilter = Annotated[str | None, typer.Option(help="Only with this status.", autocompletion=_statuses)]
+StatusFilter = Annotated[
+    str | None,
+    typer.Option(help="Only with this status.", parser=_status, metavar="STATUS", autocompletion=_statuses),
+]
 SourceFilter = Annotated[str | None, typer.Option(help="Only from this source.")]
 BrokerFilter = Annotated[str | None, typer.Option(help="Only at this broker.")]
-LeadTypeFilter = Annotated[str | None, typer.Option(help="Only trader or ib.", autocompletion=_types)]
-MonthFilter = Annotated[str | None, typer.Option(help="Only captured in this month, like 2025-10.")]
+LeadTypeFilter = Annotated[
+    str | None, typer.Option(help="Only trader or ib.", parser=_type, metavar="TYPE", autocompletion=_types)
+]
 FromFilter = Annotated[str | None, typer.Option(help="Captured from this day on, like 2025-10-01.")]
 ToFilter = Annotated[str | None, typer.Option(help="Captured up to this day, and on it.")]
 QualifiedFilter = Annotated[
@@ -274,7 +296,11 @@ def edit(
 
 @app.command("set-status")
 def set_status(
-    leads: LeadsArgument,
+    leads: Annotated[
+        list[str],
+        # The word to complete counts as one of these, whichever it is.
+        typer.Argument(metavar="LEAD", help=LEADS, show_default=False, autocompletion=_statuses_last),
+    ],
     status: Annotated[
         str,
         typer.Argument(metavar="STATUS", help="captured, contacted, qualified or rejected.", autocompletion=_statuses),

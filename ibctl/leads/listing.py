@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import days, exports, months
+from ibctl import days, exports
 from ibctl.errors import UsageError
 from ibctl.leads import rules
 from ibctl.users import service as users
@@ -40,33 +40,22 @@ class Filter:
     search: str | None = None
 
 
-def captured(
-    month: str | None, since: str | None, until: str | None, zone: ZoneInfo
-) -> tuple[datetime | None, datetime | None]:
-    """Read `--month`, or `--captured-from` and `--captured-to`, as bounds of `Filter`; days begin in `zone`.
+# What the bounds of the capture are called where other dates could be meant.
+CAPTURED = ("--captured-from", "--captured-to")
 
-    Raises UsageError for a malformed value, for both ways at once, and for a span that ends before it begins.
+
+def captured(
+    month: str | None, since: str | None, until: str | None, zone: ZoneInfo, names: tuple[str, str] = CAPTURED
+) -> tuple[datetime | None, datetime | None]:
+    """Read `--month`, or the two options of these names, as bounds of `Filter`; days begin in `zone`.
+
+    Raises UsageError as `days.span` does.
     """
-    if month is not None:
-        if since is not None or until is not None:
-            raise UsageError("--month excludes --captured-from and --captured-to: give one or the other")
-        return months.parse(month).bounds(zone)
-    first, last = _day("--captured-from", since), _day("--captured-to", until)
-    if first is not None and last is not None and first > last:
-        raise UsageError(f"--captured-from {first} is later than --captured-to {last}")
+    first, last = days.span(month, since, until, names)
     return (
         None if first is None else midnight(first, zone),
         None if last is None else midnight(last + timedelta(days=1), zone),
     )
-
-
-def _day(name: str, text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return days.parse(text)
-    except ValueError as exc:
-        raise UsageError(f"{name}: {exc}") from None
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -81,7 +81,10 @@ def wanted(
 
     Raises UsageError unless exactly one way is chosen.
     """
-    if sum((ib is not None, unassign, round_robin is not None, weighted is not None)) != 1:
+    ways = sum((ib is not None, unassign, round_robin is not None, weighted is not None))
+    if ways > 1:
+        raise UsageError("--ib, --round-robin, --weighted and --unassign exclude each other: give one of them")
+    if not ways:
         raise UsageError(
             "say who gets the leads: --ib IB, --round-robin IBS, --weighted IB=N, or --unassign for nobody"
         )
@@ -218,7 +221,9 @@ def transfer(
     `source` are given; NotFoundError; RequestError when the new IB is not active, and for a day in or before a month
     that is being paid or was paid for one of the IBs, or before an earlier transfer of one of the leads.
     """
-    if bool(names) == (source is not None):
+    if names and source is not None:
+        raise UsageError("named leads and --from exclude each other: give one or the other")
+    if not names and source is None:
         raise UsageError("say which leads: name them, or --from IB for all of that IB's")
     owner = service.active_ib(session, to)
     assert owner is not None

@@ -89,6 +89,11 @@ def programme(session: Session, broker: str, *, on: date) -> dict[str, Any]:
     )
 
 
+def brokers(session: Session, prefix: str) -> list[str]:
+    """Return the brokers that have programmes and whose names begin so, for the shell to complete."""
+    return list(session.scalars(qualification_sql.BROKERS, {"prefix": prefix}))
+
+
 def _listing(
     session: Session, *, broker: str | None = None, day: date | None = None, limit: int = 0
 ) -> list[dict[str, Any]]:
@@ -115,6 +120,8 @@ class Qualified:
     reasons: Mapping[str, int]
     # Brokers that leads have and that no programme is for, the most frequent first.
     unknown_brokers: Sequence[str]
+    # Brokers of leads that were captured before the broker's first programme began, and when it did.
+    before_first: Sequence[tuple[str, date]]
     # Months that are being paid or paid, into which new ones fall.
     settled: Sequence[Settled]
 
@@ -136,12 +143,14 @@ def qualify(
     session.execute(sa.text("ANALYZE lead_verdict"))
     done = [dict(row) for row in session.execute(qualification_sql.QUALIFY, {"now": parameters["now"]}).mappings()]
     found = session.execute(qualification_sql.SETTLED, {**parameters, "ids": [row["id"] for row in done]})
+    without = [(row.broker, row.begins) for row in session.execute(qualification_sql.WITHOUT_PROGRAMME)]
     counts = {row.reason: row.leads for row in session.execute(qualification_sql.REASONS)}
     result = Qualified(
         leads=done,
         total_cpa=sum((row["cpaEarned"] for row in done), Decimal(0)),
         reasons={reason: counts[reason] for reason in programme_rules.REASONS if reason in counts},
-        unknown_brokers=list(session.scalars(qualification_sql.WITHOUT_PROGRAMME)),
+        unknown_brokers=[broker for broker, begins in without if begins is None],
+        before_first=[(broker, begins) for broker, begins in without if begins is not None],
         settled=[Settled(*row) for row in found],
     )
     # Not left to the end of the transaction, in which it may be asked again.

@@ -46,8 +46,16 @@ CONDITION_COLUMNS = [
     Column("state", "flag"), Column("metAt", "time", brief=False), Column("missing"),
 ]  # fmt: skip
 
-BrokerArgument = Annotated[str, typer.Argument(metavar="BROKER", help="In whatever case.", show_default=False)]
-BrokerFilter = Annotated[str | None, typer.Option("--broker", help="Only at this broker.")]
+
+def _brokers(ctx: typer.Context, incomplete: str) -> list[str]:
+    return completion.words(completion.answer(ctx, lambda session: qualification.brokers(session, incomplete)))
+
+
+BrokerArgument = Annotated[
+    str,
+    typer.Argument(metavar="BROKER", help="In whatever case.", show_default=False, autocompletion=_brokers),
+]
+BrokerFilter = Annotated[str | None, typer.Option("--broker", help="Only at this broker.", autocompletion=_brokers)]
 
 
 # ----------------------------------------------------------------------------------------------------------- programmes
@@ -176,6 +184,12 @@ def _tell_others(result: qualification.Qualified) -> None:
     if result.unknown_brokers:
         output.note(
             f"no programme: {output.some(result.unknown_brokers)}; `ibctl leads programmes set BROKER …` makes one"
+        )
+    if result.before_first:
+        begins = output.some([f"that of {broker} begins on {day}" for broker, day in result.before_first])
+        output.note(
+            f"captured before the broker's first programme: {begins}; "
+            "`ibctl leads programmes set BROKER --from DAY …` makes an earlier one"
         )
 
 

@@ -92,11 +92,23 @@ SELECT r.*, CASE WHEN r.reason IS NULL THEN greatest(r.deposit_met, r.lots_met) 
 CREATE_VERDICT = sa.text("CREATE TEMP TABLE lead_verdict ON COMMIT DROP AS " + VERDICT)
 SELECT_VERDICT = sa.text(VERDICT)
 REASONS = sa.text("SELECT reason, count(*) AS leads FROM lead_verdict WHERE reason IS NOT NULL GROUP BY 1")
-# The brokers that most leads wait for terms of, as most of these leads write them.
+# The brokers that most leads wait for terms of, as most of these leads write them, and from when their first ones are.
 WITHOUT_PROGRAMME = sa.text(
     r"""
-    SELECT mode() WITHIN GROUP (ORDER BY btrim(broker, E' \t\n\r')) FROM lead_verdict WHERE reason = 'no programme'
-    GROUP BY lower(btrim(broker, E' \t\n\r')) ORDER BY count(*) DESC, 1
+    SELECT b.broker, min(p."effectiveFrom") AS begins FROM (
+      SELECT lower(btrim(broker, E' \t\n\r')) AS key, count(*) AS leads,
+        mode() WITHIN GROUP (ORDER BY btrim(broker, E' \t\n\r')) AS broker
+      FROM lead_verdict WHERE reason = 'no programme' GROUP BY 1
+    ) b
+    LEFT JOIN ibctl.lead_programme p ON lower(btrim(p.broker, E' \t\n\r')) = b.key
+    GROUP BY b.broker, b.leads ORDER BY b.leads DESC, b.broker
+    """
+)
+# Parameter: prefix.
+BROKERS = sa.text(
+    """
+    SELECT broker FROM ibctl.lead_programme WHERE starts_with(broker, :prefix)
+    GROUP BY broker ORDER BY lower(broker), broker
     """
 )
 

@@ -18,6 +18,9 @@ def names(text: str) -> list[str] | None:
     found = [name.strip() for name in text.split(",") if name.strip()]
     if not found:
         raise UsageError("--round-robin is empty: write IBs separated by commas, or all")
+    twice = next((name for index, name in enumerate(found) if name in found[:index]), None)
+    if twice is not None:
+        raise UsageError(f"--round-robin names {twice} twice")
     return None if found == [ALL] else found
 
 

@@ -41,7 +41,10 @@ def _field(name: str) -> str:
     return known
 
 
-def _field_or_none(name: str) -> str:
+def _column(name: str) -> str:
+    # No row sets it, but it may say of when a row is.
+    if plain_name(name) == "updatedat":
+        return "updatedAt"
     return _field(name) if name else ""
 
 
@@ -95,7 +98,7 @@ class SourceMapping(BaseModel):
     encoding: Annotated[str, _that(named_encoding)] | None = None
     delimiter: Annotated[str, _that(named_delimiter)] | None = None
     sheet: str | None = None
-    columns: dict[str, Annotated[str, AfterValidator(_field_or_none)]] = Field(default_factory=dict)
+    columns: dict[str, Annotated[str, AfterValidator(_column)]] = Field(default_factory=dict)
     constants: dict[_Field, str] = Field(default_factory=dict)
     translate: dict[_Field, dict[str, str]] = Field(default_factory=dict)
     rules: dict[Annotated[str, AfterValidator(_ruled)], _Collision] = Field(default_factory=dict)
@@ -119,6 +122,8 @@ def read(text: str, name: str) -> SourceMapping:
     both = sorted(set(mapping.constants) & set(mapping.columns.values()))
     if both:
         raise RequestError(f"{name}: {both[0]} is a constant and a column's field: it can be one of them")
+    if "updatedAt" in mapping.columns.values() and mapping.newer_by != "updatedAt":
+        raise RequestError(f'{name}: a column can be updatedAt only where newer_by = "updatedAt"')
     if "newer" in mapping.rules.values() and mapping.newer_by is None:
         raise RequestError(f"{name}: the rule newer needs newer_by, the date by which a row is newer than its lead")
     _require_values(mapping, name)

@@ -1,4 +1,4 @@
-"""Values for the shell to complete: emails of accounts. Nothing heavy is imported before a word is to be completed.
+"""Values for the shell to complete: emails of accounts, months. Nothing heavy is imported before there is a word.
 
 Give these to Typer as `autocompletion=`. They stay silent where the database cannot be reached, and never start one.
 """
@@ -38,6 +38,21 @@ def _emails(ctx: typer.Context, incomplete: str, role: str | None) -> list[str]:
         return service.emails(session, Role(role) if role else None, prefix=incomplete)
 
     return answer(ctx, read)
+
+
+def months(incomplete: str) -> list[str]:
+    """Complete a month: the running one and the twelve before it."""
+    from ibctl import config, months
+    from ibctl.errors import IbctlError
+
+    try:
+        month, found = months.current(config.settings().timezone), []
+    except IbctlError:
+        return []
+    for _ in range(13):
+        found.append(str(month))
+        month = month.previous
+    return [name for name in found if name.startswith(incomplete)]
 
 
 def words(names: Iterable[str]) -> list[str]:

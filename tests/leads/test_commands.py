@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +131,8 @@ NONSENSE = [
     (("--month", "2025-10", "--captured-to", "2025-10-01"), 2, "--month excludes"),
     (("--captured-from", "2025-10-02", "--captured-to", "2025-10-01"), 2, "is later than --captured-to"),
     (("--captured-from", "1.10.2025"), 2, "--captured-from: '1.10.2025' is not a day"),
+    (("--status", "foo"), 2, "'foo' is no status: write captured, contacted, qualified or rejected"),
+    (("--lead-type", "foo"), 2, "'foo' is no type of lead: write trader or ib"),
     (("--ib", "nobody@x.com"), 3, "there is no user 'nobody@x.com'"),
 ]
 
@@ -139,6 +142,29 @@ def test_filters_that_make_no_sense_are_refused(database: str, ibctl: Run) -> No
         done = ibctl("leads", "list", *options)
         assert (done.exit_code, done.stdout) == (code, ""), options
         assert message in done.stderr
+
+
+def test_words_of_filters_are_taken_in_any_case(platform: Platform, ibctl: Run) -> None:
+    platform.lead(id="l1", status="contacted", leadType="ib")
+    platform.lead(id="l2", status="captured", leadType="trader")
+    for verb in ("list", "export"):
+        done = ibctl("leads", verb, "--status", "Contacted", "--lead-type", "IB", "--format", "ids")
+        assert done.stdout.split() == ["l1"], done.stderr
+        assert ibctl("leads", verb, "--status", "foo").exit_code == 2
+
+
+def test_a_lead_cannot_forge_lines(platform: Platform, ibctl: Run) -> None:
+    name = "Anna\nstatus            qualified\r\n\tx"
+    platform.lead(id="l1", email="a@x.com", firstName=name)
+    for shown in (
+        ibctl("leads", "show", "l1").stdout,
+        ibctl("leads", "list", "--columns", "firstName,status").stdout,
+    ):
+        assert r"Anna\nstatus            qualified\r\n\tx" in shown
+    assert len([line for line in ibctl("leads", "show", "l1").stdout.splitlines() if line.startswith("status ")]) == 1
+    assert rows(ibctl("leads", "list", "--format", "json"))[0]["firstName"] == name
+    assert ibctl("leads", "export", "--output", "all.csv").exit_code == 0
+    assert name in Path("all.csv").read_bytes().decode()
 
 
 def test_a_listing_fits_into_80_columns(listed: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,7 +308,10 @@ def test_leads_are_assigned_and_unassigned(platform: Platform, ibctl: Run) -> No
 
 NO_OWNERS = [
     ((), 2, "say who gets the leads"),
-    (("--ib", "ib@x.com", "--unassign"), 2, "say who gets the leads"),
+    (("--ib", "ib@x.com", "--unassign"), 2, "exclude each other"),
+    (("--ib", "ib@x.com", "--round-robin", "all"), 2, "--ib, --round-robin, --weighted and --unassign exclude"),
+    (("--round-robin", "ib@x.com, ib@x.com"), 2, "--round-robin names ib@x.com twice"),
+    (("--round-robin", "all,all"), 2, "--round-robin names all twice"),
     (("--ib", "gone@x.com"), 3, "the account of IB gone@x.com is not active: `ibctl users activate gone@x.com`"),
     (("--ib", "boss@x.com"), 3, "there is no IB 'boss@x.com': that account's role is ADMIN"),
     (("nobody@x.com", "--ib", "ib@x.com"), 3, "there is no lead 'nobody@x.com'"),

@@ -96,3 +96,14 @@ def test_a_bar_is_as_long_as_its_share(part: int, whole: int) -> None:
     assert abs(eighths - 8 * funnel.BAR * (part / whole if whole else 0)) <= 0.5 + 1e-6
     share = funnel.percent(part, whole)
     assert share is None if whole == 0 else share is not None and Decimal(0) <= share <= 100
+
+
+def test_what_makes_no_span_names_the_funnels_own_options(database: str, ibctl: Run) -> None:
+    for options, message in (
+        (("--month", "2025-10", "--from", "2025-10-01"), "--month excludes --from and --to"),
+        (("--from", "2025-10-02", "--to", "2025-10-01"), "--from 2025-10-02 is later than --to 2025-10-01"),
+        (("--to", "1.10.2025"), "--to: '1.10.2025' is not a day"),
+    ):
+        done = ibctl("leads", "funnel", *options)
+        assert done.exit_code == 2
+        assert message in done.stderr

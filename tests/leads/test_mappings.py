@@ -131,6 +131,7 @@ def test_a_constant_owner_that_does_not_exist_is_refused_at_once(
         ('[rules]\nbroker = "always"', "rules.broker: Input should be 'overwrite', 'fill-empty'"),
         ('[rules]\ntotalEarned = "never"', "totalEarned follows from other fields"),
         ('[rules]\nbroker = "newer"', "the rule newer needs newer_by"),
+        ('[columns]\nX = "updatedAt"', 'a column can be updatedAt only where newer_by = "updatedAt"'),
         ('[constants]\nstatus = "hot"', "constants.status: 'hot' is no status"),
         ('[translate.status]\nFTD = "hot"', "m.toml: translate.status.FTD: 'hot' is no status"),
         ('[translate.cpaEarned]\nstd = "1,5"', "translate.cpaEarned.std: '1,5' is not an amount"),
@@ -192,6 +193,19 @@ def test_the_newest_date_needs_its_column(platform: Platform, ibctl: Run, file: 
     path = file("email,broker,report date", "a@x.com,B,2020-01-01")
     assert ibctl("leads", "import", path, "--mapping", "m.toml").exit_code == 0
     assert platform.leads("broker") == [("Old",)]
+
+
+def test_a_mapping_names_the_column_of_the_newest_date(platform: Platform, ibctl: Run, file: Write) -> None:
+    Path("m.toml").write_text(
+        'mode = "update"\nnewer_by = "updatedAt"\n[columns]\nwhen = "updated_at"\n[rules]\nbroker = "newer"\n'
+    )
+    for email in ("a@x.com", "b@x.com"):
+        platform.lead(email=email, broker="Old")
+    platform.sql('UPDATE "Lead" SET "updatedAt" = %s', "2025-01-01")
+    path = file("email,broker,when", "a@x.com,New,2025-01-02", "b@x.com,New,2024-12-31")
+    done = ibctl("leads", "import", path, "--mapping", "m.toml")
+    assert done.exit_code == 0, done.stderr
+    assert platform.leads("email, broker") == [("a@x.com", "New"), ("b@x.com", "Old")]
 
 
 # -------------------------------------------------------------------------------------------------------- decimal comma

@@ -70,7 +70,7 @@ def test_weights_decide_how_often_it_is_whose_turn(platform: Platform, ibctl: Ru
         (("--weighted", "a@x.com"), 2, "'a@x.com' is not an IB and a weight"),
         (("--weighted", "a@x.com=1,A@x.com=2"), 2, "a@x.com is named twice"),
         (("--round-robin", ","), 2, "--round-robin is empty"),
-        (("--round-robin", "all", "--ib", "a@x.com"), 2, "say who gets the leads"),
+        (("--round-robin", "all", "--ib", "a@x.com"), 2, "exclude each other"),
         (("--to", "nobody@x.com"), 3, "there is no IB 'nobody@x.com'"),
     ],
 )
@@ -202,7 +202,7 @@ def test_a_transfer_asks_first_and_an_ib_that_is_not_active_gets_none(platform: 
         (("a", "--to", "two@x.com"), 2, "1 leads from one@x.com to two@x.com: what happened before 2025-10-01"),
         (("a", "--to", "gone@x.com", "--yes"), 3, "the account of IB gone@x.com is not active"),
         (("--to", "two@x.com", "--yes"), 2, "say which leads: name them, or --from IB"),
-        (("a", "--from", "one@x.com", "--to", "two@x.com", "--yes"), 2, "say which leads"),
+        (("a", "--from", "one@x.com", "--to", "two@x.com", "--yes"), 2, "named leads and --from exclude each other"),
         (("nobody", "--to", "two@x.com", "--yes"), 3, "there is no lead 'nobody'"),
     ):
         done = ibctl("leads", "transfer", *arguments)

@@ -142,6 +142,19 @@ def test_a_lead_that_has_met_the_terms_qualifies_and_earns_the_cpa(
     assert platform.sql('SELECT count(*) FROM "Lead" WHERE "updatedAt" >= %s', datetime(2100, 1, 1)) == [(0,)]
 
 
+def test_a_lead_from_before_the_first_programme_is_told_from_one_without(
+    platform: Platform, ibctl: Run, broker: Broker
+) -> None:
+    broker.asks("axi", since="2025-11-01")
+    broker.asks("axi", since="2025-12-01")
+    broker.lead("a@x.com", broker=" AXI ")
+    broker.lead("b@x.com", broker="Other")
+    done = ibctl("leads", "qualify")
+    assert "the others: no programme 2" in done.stderr
+    assert "no programme: Other; " in done.stderr
+    assert "captured before the broker's first programme: that of AXI begins on 2025-11-01; " in done.stderr
+
+
 def test_why_the_others_do_not_qualify_is_counted(platform: Platform, ibctl: Run, broker: Broker) -> None:
     broker.asks("Axi", min_deposit="100", min_lots="1")
     broker.lead("a@x.com", depositedAt="2025-10-06", trades=trading(0.5))

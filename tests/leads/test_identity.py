@@ -36,12 +36,15 @@ def text(chance: random.Random) -> str | None:
 def leads(chance: random.Random) -> Iterator[tuple[Any, ...]]:
     for n in range(LEADS):
         captured = datetime(2024, 1, 1) + timedelta(milliseconds=chance.randrange(10**10))
+        qualified = captured + timedelta(days=3) if n % 5 == 0 else None
+        # Rejected and qualified at once is what an import refuses.
+        last = "rejected" if qualified is None else "qualified"
         ftd, cpa = (chance.randrange(10**6) for _ in range(2))
         yield (
             f"l{n:07}", f"{chance.choice(['', '+', '-', '='])}{n}@example.com", text(chance), f"+49170{n:07}",
             text(chance), text(chance) or "unknown", f"{text(chance) or ''}-{n}", f"u{n % 50}" if n % 3 else None,
-            chance.choice(["captured", "contacted", "rejected"]), chance.choice(["trader", "ib"]), captured,
-            captured + timedelta(days=3) if n % 5 == 0 else None, ftd / 100, cpa / 100, (ftd + cpa) / 100, text(chance),
+            chance.choice(["captured", "contacted", last]), chance.choice(["trader", "ib"]), captured,
+            qualified, ftd / 100, cpa / 100, (ftd + cpa) / 100, text(chance),
             captured,
         )  # fmt: skip
 

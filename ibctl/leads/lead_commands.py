@@ -165,6 +165,13 @@ def _announce(written: db.Written, changed: service.Changed, done: str) -> None:
     names = output.some([f"{service.called(lead)} ({lead.id})" for lead in changed.leads])
     written.announce("nothing to do: it is so already" if written.nothing else f"{done} {names}")
     warn_of_settled(changed.settled)
+    counting = [service.called(lead) for lead in changed.leads if lead.status == "rejected" and lead.qualified_at]
+    if counting:
+        output.warn(
+            f"rejected, but with a qualifiedAt, by which they go on to earn: {output.some(counting)}. "
+            "`ibctl leads edit LEAD --clear qualified-at` ends that, `ibctl commissions clawback LEAD` takes back what "
+            "was earned"
+        )
 
 
 @app.command("list")

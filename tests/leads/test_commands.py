@@ -388,6 +388,16 @@ def test_a_change_in_a_month_that_is_paid_is_warned_of(
         assert "that commission stays as it is" in line
 
 
+@pytest.mark.parametrize("arguments", [("set-status", "l1", "rejected"), ("edit", "l1", "--status", "rejected")])
+def test_a_rejected_lead_that_goes_on_to_earn_is_warned_of(
+    platform: Platform, ibctl: Run, arguments: tuple[str, ...]
+) -> None:
+    platform.lead(id="l1", email="a@x.com", leadCapturedAt="2025-10-01", qualifiedAt="2025-10-02", status="qualified")
+    done = ibctl("leads", *arguments)
+    assert (done.exit_code, "they go on to earn: a@x.com" in done.stderr) == (0, True)
+    assert "earn" not in ibctl("leads", "edit", "l1", "--clear", "qualified-at", "--clear", "phone").stderr
+
+
 def test_a_change_in_a_month_that_is_closed_is_warned_of(platform: Platform, ibctl: Run) -> None:
     one = platform.user("one@x.com")
     platform.lead(id="l1", email="a@x.com", userId=one, leadCapturedAt="2025-10-01", qualifiedAt="2025-10-02")

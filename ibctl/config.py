@@ -114,8 +114,8 @@ def settings() -> Settings:
         timezone=read.get("IBCTL_TIMEZONE") or ZoneInfo("UTC"),
         base_currency=read.get("IBCTL_BASE_CURRENCY") or "USD",
         phone_region=read.get("IBCTL_PHONE_REGION"),
-        actor=values.get("IBCTL_ACTOR") or _system_user(),
-        payer_name=values.get("IBCTL_PAYER_NAME"),
+        actor=read.get("IBCTL_ACTOR") or _system_user(),
+        payer_name=read.get("IBCTL_PAYER_NAME"),
         payer_iban=values.get("IBCTL_PAYER_IBAN"),
         require_approval=read.get("IBCTL_REQUIRE_APPROVAL", False),
         lock_timeout=read.get("IBCTL_LOCK_TIMEOUT", 60.0),
@@ -275,6 +275,12 @@ def _flag(text: str) -> bool:
     return word in ("true", "1", "yes")
 
 
+def _text(name: str, text: str) -> str:
+    if utf8.escaped(text) != text:
+        raise ConfigError(f"{name} is '{utf8.escaped(text)}': write it in UTF-8")
+    return text
+
+
 def _system_user() -> str:
     try:
         return os.environ.get("SUDO_USER") or getpass.getuser()
@@ -290,6 +296,8 @@ _READERS: Mapping[str, Callable[[str], Any]] = {
     "IBCTL_TIMEZONE": _zone,
     "IBCTL_BASE_CURRENCY": _currency,
     "IBCTL_PHONE_REGION": _region,
+    "IBCTL_ACTOR": lambda text: _text("IBCTL_ACTOR", text),
+    "IBCTL_PAYER_NAME": lambda text: _text("IBCTL_PAYER_NAME", text),
     "IBCTL_LOCK_TIMEOUT": lambda text: _seconds("IBCTL_LOCK_TIMEOUT", text),
     "IBCTL_GRAPH_URL": lambda text: _web_address("IBCTL_GRAPH_URL", text),
     "IBCTL_GRAPH_VERSION": _graph_version,

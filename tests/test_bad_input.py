@@ -176,6 +176,12 @@ def test_a_limit_beyond_what_the_database_counts_is_wrong_usage(ibctl: Run, data
     assert "--limit" in ended.stderr
 
 
+def test_a_chunk_beyond_what_the_database_counts_is_wrong_usage(ibctl: Run, database: str) -> None:
+    Path("in.csv").write_text("email\na@b.com\n")
+    ended = ibctl("leads", "import", "in.csv", "--chunk", str(2**63))
+    assert (ended.exit_code, "--chunk" in ended.stderr) == (2, True)
+
+
 def test_refused_rows_go_nowhere_but_to_a_file(process: Run, database: str, sql: Callable[..., Any]) -> None:
     Path("in.csv").write_text("email,=cmd|x\nbad,1\na@b.com,2\n")
     for target, code, words in (("-", 2, "--rejects - will not do"), (".", 3, "is a directory")):

@@ -67,3 +67,10 @@ def test_the_settings_do_not_show_the_key(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_password_in_the_command_line_is_not_recorded() -> None:
     config.use_command(["demo", "--url", "postgresql://u:hunter2@h/d", "--reason", "two words"])
     assert config.command() == "demo --url 'postgresql://u:***@h/d' --reason 'two words'"
+
+
+@pytest.mark.parametrize("name", ["IBCTL_ACTOR", "IBCTL_PAYER_NAME"])
+def test_a_name_that_is_no_utf8_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, b"J\xfcrgen".decode("utf-8", "surrogateescape"))
+    with pytest.raises(ConfigError, match=rf"{name} is 'J\\xfcrgen': write it in UTF-8"):
+        config.settings()

@@ -87,7 +87,10 @@ def import_(
         bool, typer.Option("--all-or-nothing", help="Write nothing where a row is refused.")
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Import a file that was imported already.")] = False,
-    chunk: Annotated[int | None, typer.Option(min=1, help="Commit after so many rows.", show_default=False)] = None,
+    chunk: Annotated[
+        int | None,
+        typer.Option(min=1, max=output.MOST_ROWS, help="Commit after so many rows.", show_default=False),
+    ] = None,
     resume: Annotated[
         int | None, typer.Option(help="Go on with this import, which was cut short.", show_default=False)
     ] = None,

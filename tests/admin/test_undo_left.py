@@ -279,7 +279,7 @@ def commission(
             counted = leads if version == "new" else ["not-counted"]
             sql(
                 "INSERT INTO ibctl.commission_snapshot VALUES (%s, %s, %s, %s, %s, now(), 0, '{}', '{}', %s, '{}',"
-                " '{}', '{}', %s, '{}', '{}', '{}', '{}', %s, '{}', '2025-01-01', 'd')",
+                " '{}', '{}', %s, '{}', '{}', '{}', %s, '{}', '2025-01-01', 'd')",
                 f"{version}-{id_}", id_, user_id, year, number, counted, list(days or {}), list((days or {}).values()),
             )  # fmt: skip
         sql("INSERT INTO ibctl.commission_state VALUES (%s, %s)", id_, f"new-{id_}")

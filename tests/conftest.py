@@ -106,6 +106,7 @@ def isolation(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
     monkeypatch.setenv("IBCTL_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     config.use_env_file(None)
+    config.use_command([])
     db.forget()
     yield
     config.use_env_file(None)

@@ -116,7 +116,7 @@ def sha256(path: Path) -> str:
 
 def _source(path: Path, raw: Callable[[], io.BufferedReader]) -> Source:
     # Reports and records name it, and so does its reject file: none of them can hold bytes that are no text.
-    path = path.with_name(utf8.escaped(path.name))
+    path = path.parent / utf8.escaped(path.name)
     with raw() as stream:
         return Source(path, stream.read(len(_GZIP)) == _GZIP, _stamp(stream), raw)
 

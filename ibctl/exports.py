@@ -96,7 +96,7 @@ _TEXT = r"""
     CASE WHEN ascii({0}) <= 64
       THEN CASE WHEN {0} ~ '^''*[=+\-@\t\r]' THEN '''' || {0} ELSE nullif({0}, '') END
       ELSE {0} END"""
-# A microsecond more, and there are six decimals, of which three are kept: a third of the time of to_char. What Python
+# A microsecond more, and there are six decimals, of which three are kept: never slower than to_char. What Python
 # cannot hold (infinity, five-digit years) is written as PostgreSQL does.
 _TIME = """
     CASE WHEN {0} >= '0001-01-01' AND {0} < '10000-01-01'

@@ -105,7 +105,7 @@ _UNMADE = sa.text(
 
 
 # How many IBs' months are held in memory at once.
-HELD = 500
+BATCH = 500
 
 
 def final_months(session: Session) -> list[Month]:
@@ -178,14 +178,14 @@ def changes(session: Session, month: Month, kept: Mapping[str, str | None]) -> I
         for user, row, before in zip(users, rows, then, strict=True):
             yield user, moved.moved(before, snapshots.snapshot(row).inputs)
     rest = iter(gone.items())
-    while some := dict(islice(rest, HELD)):
+    while some := dict(islice(rest, BATCH)):
         for user, before in zip(some, _inputs(session, list(some.values())), strict=True):
             yield user, moved.moved(before, rules.Inputs())
 
 
 def _today(session: Session, month: Month, users: list[str]) -> Iterator[Sequence[sa.RowMapping]]:
     values = {**service.draft_parameters(month, ib=users[0] if len(users) == 1 else None), "users": users}
-    streamed = {"stream_results": True, "yield_per": HELD}
+    streamed = {"stream_results": True, "yield_per": BATCH}
     with session.execute(_TODAY, values, execution_options=streamed) as found:
         yield from found.mappings().partitions()
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from ibctl.leads import sql
+
 # One row for each lead: its terms, what it has done, and either `qualified` (when) or `reason` (why not). Parameters:
 # now (naive UTC), zone (a lead falls under the terms of the day of its capture there), ids, broker, ib (NULL: all). A
 # lead that has qualified or was rejected is looked at only where ids name it.
@@ -126,20 +128,11 @@ QUALIFY = sa.text(
     FROM done d LEFT JOIN "User" u ON u.id = d."userId" ORDER BY d."qualifiedAt" DESC, d.id DESC
     """
 )
-# The months, closed, being paid or paid, into which these leads now fall. Parameters: ids, zone.
-SETTLED = sa.text(
+# The settled months in which these leads have qualified now. Parameters: ids, zone.
+SETTLED = sql.settled(
     """
-    SELECT to_char(local.there, 'YYYY-MM') AS month, coalesce(c."paymentStatus", 'CLOSED'),
-      array_agg(DISTINCT u.email), count(*)
-    FROM "Lead" l
-    CROSS JOIN LATERAL (SELECT l."qualifiedAt" AT TIME ZONE 'UTC' AT TIME ZONE :zone AS there) local
-    JOIN "User" u ON u.id = l."userId"
-    LEFT JOIN "IbCommission" c ON c."userId" = u.id AND c."paymentStatus" IN ('PROCESSING', 'PAID')
-      AND c.year = extract(year FROM local.there) AND c.month = extract(month FROM local.there)
-    LEFT JOIN ibctl.closed_month m
-      ON m.year = extract(year FROM local.there) AND m.month = extract(month FROM local.there)
-    WHERE (c.id IS NOT NULL OR m.id IS NOT NULL) AND l.id = ANY(CAST(:ids AS text[]))
-    GROUP BY 1, 2 ORDER BY 1, 2
+    SELECT id, "userId", CAST(NULL AS timestamp) AS "leadCapturedAt", "qualifiedAt" FROM "Lead"
+    WHERE id = ANY(CAST(:ids AS text[]))
     """
 )
 # Which command gave a lead the qualifiedAt that it has. Parameter: id.

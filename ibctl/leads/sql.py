@@ -266,7 +266,7 @@ REFUSED = sa.text("SELECT line, code, coalesce(field, ''), message FROM lead_fil
 # ------------------------------------------------------------------------------------------------------- settled months
 
 
-def _settled(leads: str) -> sa.TextClause:
+def settled(leads: str) -> sa.TextClause:
     """Return the SELECT of the settled months in which leads count; `leads` has userId and both dates.
 
     Settled is what is closed, being paid or paid. A lead that was transferred counts for the IB whose it was at the
@@ -295,8 +295,8 @@ def _settled(leads: str) -> sa.TextClause:
     )
 
 
-SETTLED_BY_UPDATE = _settled('SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM lead_counted')
-SETTLED_BY_IMPORT = _settled(
+SETTLED_BY_UPDATE = settled('SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM lead_counted')
+SETTLED_BY_IMPORT = settled(
     f'SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM lead_file f WHERE {NEW} AND "userId" IS NOT NULL'
 )
 # Whether any month is: mostly none is, and the leads need not be looked at.
@@ -307,4 +307,4 @@ ANY_SETTLED = sa.text(
     """
 )
 # Parameter: ids.
-SETTLED_BY_LEADS = _settled('SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM "Lead" WHERE id = ANY(:ids)')
+SETTLED_BY_LEADS = settled('SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM "Lead" WHERE id = ANY(:ids)')

@@ -329,7 +329,7 @@ def test_drift_is_the_same_however_few_ibs_are_held_in_memory_at_once(
     close(ibctl)
     platform.sql('UPDATE "Lead" SET "cpaEarned" = 90 WHERE "userId" = ANY(%s)', ibs[:3])
     platform.sql('DELETE FROM "Lead" WHERE "userId" = ANY(%s)', ibs[3:])
-    monkeypatch.setattr(drifting, "HELD", 2)
+    monkeypatch.setattr(drifting, "BATCH", 2)
     assert [(row["email"], row["difference"]) for row in drifted(ibctl)] == [
         *((f"ib{number}@x.y", -3) for number in range(3)), *((f"ib{number}@x.y", -30) for number in (3, 4)),
     ]  # fmt: skip

@@ -7,7 +7,7 @@ month already, clawbacks and earlier true-ups, is taken off: `difference` is wha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -248,6 +248,13 @@ _BOOK = sa.text(
 )
 
 
+_TAKEN_BACK = sa.text(
+    """
+    SELECT "leadId" FROM ibctl.adjustment WHERE kind = 'clawback' AND "sourceYear" = :year AND "sourceMonth" = :month
+    """
+)
+
+
 @dataclass(frozen=True)
 class TrueUp:
     """A difference that was booked: `drift` says of which month, `booked` into which."""
@@ -267,7 +274,8 @@ def true_up(session: db.Transaction, month: Month) -> list[TrueUp]:
     found = [one for one in drift(session, month) if is_closed or one.status == "PAID"]
     targets = _targets(session, month, [one.user_id for one in found])
     booked = [TrueUp(one, targets[one.user_id]) for one in found]
-    session.execute(_BOOK, _bookings(month, booked))
+    taken_back = frozenset(session.scalars(_TAKEN_BACK, {"year": month.year, "month": month.month}))
+    session.execute(_BOOK, _bookings(month, booked, taken_back))
     return booked
 
 
@@ -277,19 +285,25 @@ def _targets(session: Session, month: Month, users: Sequence[str]) -> dict[str, 
     return {row.userId: Month(row.number // 12, row.number % 12 + 1) for row in rows}
 
 
-def _bookings(month: Month, booked: Sequence[TrueUp]) -> dict[str, Any]:
+def _bookings(month: Month, booked: Sequence[TrueUp], taken_back: Collection[str]) -> dict[str, Any]:
     settings = config.settings()
     return {
         "year": month.year, "month": month.month, "currency": settings.base_currency, "actor": settings.actor,
         "now": clock.now(), "ids": list(ids.cuids(len(booked))), "users": [one.drift.user_id for one in booked],
         "numbers": [carrying.number(one.booked) for one in booked],
-        "amounts": [one.drift.difference for one in booked], "reasons": list(_reasons(month, booked)),
+        "amounts": [one.drift.difference for one in booked], "reasons": list(_reasons(month, booked, taken_back)),
     }  # fmt: skip
 
 
-def _reasons(month: Month, booked: Sequence[TrueUp]) -> Iterator[str]:
+def _unbooked(found: Sequence[Moved], taken_back: Collection[str]) -> Sequence[Moved]:
+    # What a clawback has booked is not what a true-up books, unless there is nothing else.
+    return [one for one in found if one.id not in taken_back] or found
+
+
+def _reasons(month: Month, booked: Sequence[TrueUp], taken_back: Collection[str]) -> Iterator[str]:
     for one in booked:
         before = f", of which {one.drift.booked:,} was booked before" if one.drift.booked else ""
+        because = "; ".join(part.in_words for part in _unbooked(one.drift.moved, taken_back)[:3])
         yield f"{month} earns {one.drift.now:,} instead of {one.drift.then:,}{before}: " + (
-            "; ".join(part.in_words for part in one.drift.moved[:3]) or "its inputs were corrected"
+            because or "its inputs were corrected"
         )

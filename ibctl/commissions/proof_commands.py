@@ -228,4 +228,6 @@ def _in_words(session: Session, found: list[verifying.Finding]) -> list[dict[str
 
 def _what(one: verifying.Finding, names: Mapping[str, str]) -> str:
     what = one.what.replace(one.id, names.get(one.id, one.id)) if one.id else one.what
-    return what if one.before is None and one.after is None else f"{what}: {one.before} → {one.after}"
+    if one.before is None and one.after is None:
+        return what
+    return f"{what}: {one.before or 'did not count'} → {one.after or 'does not count'}"

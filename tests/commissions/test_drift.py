@@ -215,6 +215,17 @@ def test_drift_of_a_row_in_a_payout_says_that_it_waits(platform: Platform, ibctl
     assert "but 1 only when their payout is reconciled, or cancelled" in ibctl("commissions", "drift").stderr
 
 
+def test_a_true_up_is_not_put_down_to_a_lead_that_a_clawback_has_booked(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    taken, corrected = (platform.lead(ib, "2025-10-03", "2025-10-04", 100) for _ in range(2))
+    close(ibctl)
+    ok(ibctl("commissions", "clawback", taken, "--reason", "r", "--yes"))
+    ok(ibctl("leads", "edit", corrected, "--cpa-earned", "40"))
+    ok(ibctl("commissions", "true-up", "--yes"))
+    ((reason,),) = platform.sql("SELECT reason FROM ibctl.adjustment WHERE kind = 'true-up'")
+    assert (corrected in reason, taken in reason) == (True, False)
+
+
 def test_a_clawback_needs_the_data_of_today_where_a_true_up_went_by_them(platform: Platform, ibctl: Run) -> None:
     ib = platform.user("ib@x.y")
     lead = platform.lead(ib, "2025-10-03", "2025-10-04", 100)

@@ -89,7 +89,7 @@ _FINAL = sa.text(
     ORDER BY year DESC, month DESC
     """
 )
-_TODAY = sa.text(f'SELECT * FROM ({draft_sql.draft(draft_sql.AS_STORED)}) d WHERE "userId" = ANY(:users)')
+_TODAY = sa.text(f'{draft_sql.whole(draft_sql.AS_STORED)} WHERE d."userId" = ANY(:users)')
 # Rows that are being paid or paid, of which ibctl kept nothing. In a closed month there are no others.
 _UNMADE = sa.text(
     """

@@ -10,14 +10,14 @@ import sqlalchemy as sa
 from sqlmodel import Session, select
 
 from ibctl import money
-from ibctl.commissions import draft_sql, plan_rules, rules, seals, service, snapshots
+from ibctl.commissions import draft_sql, plan_rules, rules, seals, service, snapshots, stored
 from ibctl.commissions.rules import Inputs, Line
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.models.platform import IbCommission, User
 from ibctl.months import Month
 
-_DRAFT = draft_sql.statement(draft_sql.IN_FORCE)
+_DRAFT = sa.text(draft_sql.whole(draft_sql.IN_FORCE))
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,6 @@ def names_of(session: Session, leads: Sequence[str]) -> Mapping[str, str]:
 
 
 def _differences(commission: IbCommission, derived: Mapping[str, Decimal | int]) -> list[tuple[str, Decimal, Decimal]]:
-    stored = service.as_row(commission, "")
-    exact = {name: money.from_float(float(stored[name])) for name in rules.FIGURES}
+    row = stored.as_row(commission, "")
+    exact = {name: money.from_float(float(row[name])) for name in rules.FIGURES}
     return rules.differing(exact, derived, rules.FIGURES)

@@ -8,7 +8,7 @@ import typer
 
 from ibctl import config, db, money, months, output
 from ibctl.commissions import explain as explaining
-from ibctl.commissions import rules, service, snapshots
+from ibctl.commissions import rules, snapshots, stored
 from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption, StatusOption
 from ibctl.output import Column, Format, Listing
 from ibctl.users import service as users
@@ -55,8 +55,8 @@ def list_(
     """
     with db.reading() as session:
         found = _filters(session, month, ib, status)
-        count, payout = service.totals(session, **found)
-        printed = output.show(service.rows(session, **found, limit=limit), COLUMNS, Listing(form, to_file, columns))
+        count, payout = stored.totals(session, **found)
+        printed = output.show(stored.rows(session, **found, limit=limit), COLUMNS, Listing(form, to_file, columns))
     output.cut_note(printed, limit, count, "commissions")
     if count:
         output.note(f"{count:,} commissions, totalPayout {money.show(payout, config.settings().base_currency)}")
@@ -76,7 +76,7 @@ def export(
     Example: ibctl commissions export --month 2025-10 -o 2025-10.csv
     """
     with db.reading() as session:
-        rows = service.rows(session, **_filters(session, month, ib, status))
+        rows = stored.rows(session, **_filters(session, month, ib, status))
         count = output.show(rows, COLUMNS, Listing(form, to_file, columns))
     output.note(f"{count:,} commissions exported" + (f" to {to_file}" if to_file else ""))
 
@@ -103,7 +103,7 @@ def show(
         user = users.find(session, ib)
         commission = explaining.find(session, user, months.parse(month))
         snapshot = snapshots.current(session, commission.id)
-        row = service.as_row(commission, user.email) | {
+        row = stored.as_row(commission, user.email) | {
             "plan": snapshot.terms.label if snapshot else None,
             "payableFrom": snapshot.payable_from if snapshot else None,
             "changeSetId": snapshot.change_set_id if snapshot else None,

@@ -11,7 +11,8 @@ from sqlmodel import Session, col, select
 
 from ibctl import db
 from ibctl.commissions import plan_rules, seals
-from ibctl.commissions.plan_rules import DEFAULT, PlanFile, Terms
+from ibctl.commissions.plan_files import PlanFile
+from ibctl.commissions.plan_rules import DEFAULT, Terms
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.models.commissions import CommissionPlan, GroupMember, PlanAssignment
 from ibctl.models.platform import User

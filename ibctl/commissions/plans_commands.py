@@ -12,10 +12,11 @@ import typer
 from sqlmodel import Session
 
 from ibctl import config, db, errors, money, months, output
-from ibctl.commissions import boundaries, plan_rules, plans
+from ibctl.commissions import boundaries, plan_files, plans
 from ibctl.commissions import completion as own_completion
 from ibctl.commissions.arguments import IbArgument, suggest_months
-from ibctl.commissions.plan_rules import PlanFile, Terms
+from ibctl.commissions.plan_files import PlanFile
+from ibctl.commissions.plan_rules import Terms
 from ibctl.commissions.plans import Target
 from ibctl.errors import RequestError, UsageError
 from ibctl.models.platform import Role, User
@@ -55,7 +56,7 @@ def _month(text: str | None) -> Month:
 
 def _read(path: Path) -> PlanFile:
     try:
-        return plan_rules.read(path.read_text(encoding="utf-8"), str(path))
+        return plan_files.read(path.read_text(encoding="utf-8"), str(path))
     except OSError as exc:
         raise RequestError(f"cannot read {path}: {exc.strerror}") from None
     except UnicodeDecodeError:

@@ -1,22 +1,21 @@
-"""Runs a month and reads what is stored. The figures are made in `draft_sql.py`; `explain.py` takes one apart."""
+"""Runs a month. The figures are made in `draft_sql.py`; `stored.py` reads them, `explain.py` takes one apart."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from ibctl import bulk, clock, config, db, ids, months
 from ibctl.commissions import plan_rules, rules, seals, snapshots, sql
 from ibctl.commissions.plan_rules import Terms
 from ibctl.errors import RequestError
 from ibctl.models.commissions import ClosedMonth
-from ibctl.models.platform import IbCommission, User
 from ibctl.months import Month
 
 
@@ -173,46 +172,3 @@ def execute(session: Session, statement: sa.TextClause, values: Mapping[str, Any
     """Execute a statement that writes; return how many rows it wrote."""
     result = session.execute(statement, values)
     return int(result.rowcount)  # type: ignore[attr-defined] # a CursorResult, which Session.execute does not say
-
-
-# -------------------------------------------------------------------------------------------------------------- reading
-
-
-def _filtered(month: Month | None, ib: User | None, status: str | None) -> sa.Select[tuple[IbCommission, str]]:
-    statement: Any = select(IbCommission, User.email).join(User, col(User.id) == col(IbCommission.user_id))
-    if month is not None:
-        statement = statement.where(IbCommission.year == month.year, IbCommission.month == month.month)
-    if ib is not None:
-        statement = statement.where(IbCommission.user_id == ib.id)
-    if status is not None:
-        statement = statement.where(IbCommission.payment_status == status)
-    return statement  # type: ignore[no-any-return] # the SQLModel select() is generic over its columns
-
-
-def rows(
-    session: Session, *, month: Month | None, ib: User | None, status: str | None, limit: int = 0
-) -> Iterator[dict[str, Any]]:
-    """Stream the stored commissions as rows under the schema's names: newest month first, then highest payout."""
-    statement = _filtered(month, ib, status).order_by(
-        col(IbCommission.year).desc(), col(IbCommission.month).desc(), col(IbCommission.total_payout).desc(), User.email
-    )
-    if limit:
-        statement = statement.limit(limit)
-    options = {"stream_results": True, "yield_per": 1000}
-    for commission, email in session.execute(statement, execution_options=options):
-        yield as_row(commission, email)
-        session.expunge(commission)
-
-
-def totals(session: Session, *, month: Month | None, ib: User | None, status: str | None) -> tuple[int, Decimal]:
-    """Return how many commissions match, and the sum of their payouts in the base currency."""
-    matching = _filtered(month, ib, status).subquery()
-    payout = sa.func.coalesce(sa.func.sum(sa.cast(matching.c.totalPayout, sa.Numeric)), 0)
-    count, total = session.execute(sa.select(sa.func.count(), payout).select_from(matching)).one()
-    return count, Decimal(total)
-
-
-def as_row(commission: IbCommission, email: str) -> dict[str, Any]:
-    """Return one commission under the schema's names, with its IB's email."""
-    names = sa.inspect(IbCommission).columns
-    return {"email": email} | {column.name: getattr(commission, name) for name, column in names.items()}

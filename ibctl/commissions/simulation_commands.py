@@ -10,7 +10,7 @@ import typer
 from sqlmodel import Session
 
 from ibctl import config, db, money, months, output
-from ibctl.commissions import completion, plan_rules, plans, simulating
+from ibctl.commissions import completion, plan_files, plan_rules, plans, simulating
 from ibctl.commissions.arguments import suggest_months
 from ibctl.commissions.plan_rules import Terms
 from ibctl.commissions.simulating import Simulation
@@ -77,7 +77,7 @@ def _terms(session: Session, plan: str) -> Terms:
     if path.suffix != ".toml":
         return plan_rules.from_json(plans.find(session, plan).terms)
     try:
-        return plan_rules.read(path.read_text(encoding="utf-8"), plan).terms
+        return plan_files.read(path.read_text(encoding="utf-8"), plan).terms
     except (OSError, UnicodeDecodeError) as exc:
         raise RequestError(f"cannot read {plan}: {getattr(exc, 'strerror', None) or 'it is not UTF-8'}") from None
 

@@ -224,10 +224,12 @@ class CommissionSnapshot(SQLModel, table=True):
     __tablename__ = "commission_snapshot"
     __table_args__ = (
         Index("commission_snapshot_commission_idx", "commissionId"),
-        # A run looks at its own month, and at the balances that wait to be carried on, however long the history is.
-        Index("commission_snapshot_month_idx", "year", "month"),
+        # A run looks at its own month, and at the balances that wait to be carried on, however long the history is. Of
+        # a row that would be the same it reads nothing but the digest.
+        Index("commission_snapshot_month_idx", "year", "month", postgresql_include=["id", "digest"]),
         Index("commission_snapshot_carried_idx", "year", "month", postgresql_where=CARRIED),
-        {"schema": SCHEMA},
+        # Ids and amounts hardly shrink: to try takes a fifth of the time of writing them.
+        {"schema": SCHEMA, "postgresql_with": {"toast_tuple_target": 8160}},
     )
 
     id: str = Field(default_factory=ids.cuid, sa_column=Column("id", Text, primary_key=True))

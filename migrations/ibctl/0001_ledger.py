@@ -238,9 +238,10 @@ def upgrade() -> None:
         sa.Column("payableFrom", sa.Date, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
         sa.Index("commission_snapshot_commission_idx", "commissionId"),
-        sa.Index("commission_snapshot_month_idx", "year", "month"),
+        sa.Index("commission_snapshot_month_idx", "year", "month", postgresql_include=["id", "digest"]),
         sa.Index("commission_snapshot_carried_idx", "year", "month", postgresql_where=CARRIED),
         schema="ibctl",
+        postgresql_with={"toast_tuple_target": 8160},
     )
     op.create_table(
         "commission_state",

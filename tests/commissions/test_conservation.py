@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from ibctl import crypto, db, ids, money
-from ibctl.commissions import adjustments, closing, drifting, payouts, plan_rules, plans, reconciling, service
+from ibctl.commissions import adjustments, closing, drifting, payouts, plan_files, plans, reconciling, service
 from ibctl.commissions.bank_files import Movement
 from ibctl.errors import RequestError
 from ibctl.leads import service as leads
@@ -247,7 +247,7 @@ def test_no_cent_appears_and_none_vanishes_whatever_is_done(database: str) -> No
                 (ib, crypto.seal("Rosa Vidal").text, crypto.seal("DE89370400440532013000").text),
             )
     with db.transaction() as session:
-        plans.add(session, plan_rules.read(PLAN, "plan"))
+        plans.add(session, plan_files.read(PLAN, "plan"))
         plans.assign(session, "strict", [plans.Target("ib", "u1", "u1")], MONTHS[0])
     machine = type("OwnBooks", (Books,), {"database": database})
     run_state_machine_as_test(

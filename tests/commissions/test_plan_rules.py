@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from ibctl.commissions import boundaries, plan_rules
+from ibctl.commissions import boundaries, plan_files
 from ibctl.commissions.plan_rules import BonusTier, Tier
 from ibctl.errors import RequestError
 from tests.conftest import ROOT
@@ -15,7 +15,7 @@ FLAT = HEAD + "[commission]\nrate = 0.30\n"
 
 
 def test_the_example_is_what_its_comments_say() -> None:
-    found = plan_rules.read((ROOT / "examples" / "plan.toml").read_text(), "plan.toml")
+    found = plan_files.read((ROOT / "examples" / "plan.toml").read_text(), "plan.toml")
     terms = found.terms
     assert (terms.label, found.effective_from) == ("gold, version 1", date(2025, 10, 1))
     assert (terms.by, terms.method) == ("qualified-leads", "marginal")
@@ -26,7 +26,7 @@ def test_the_example_is_what_its_comments_say() -> None:
 
 @pytest.mark.parametrize("written", ["0.1", '"0.1"'])
 def test_a_rate_is_the_decimal_that_is_written_and_not_a_float(written: str) -> None:
-    terms = plan_rules.read(HEAD + f"[commission]\nrate = {written}\n", "f").terms
+    terms = plan_files.read(HEAD + f"[commission]\nrate = {written}\n", "f").terms
     assert terms.tiers == (Tier(Decimal(0), Decimal("0.1")),)
 
 
@@ -72,13 +72,13 @@ def test_a_rate_is_the_decimal_that_is_written_and_not_a_float(written: str) -> 
 )
 def test_every_fault_of_a_file_is_named_with_its_place(text: str, message: str) -> None:
     with pytest.raises(RequestError) as caught:
-        plan_rules.read(text, "f")
+        plan_files.read(text, "f")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_check_probes_below_at_and_above_each_boundary() -> None:
-    terms = plan_rules.read((ROOT / "examples" / "plan.toml").read_text(), "plan.toml").terms
+    terms = plan_files.read((ROOT / "examples" / "plan.toml").read_text(), "plan.toml").terms
     found = list(boundaries.probes(terms, Decimal(100)))
     leads = [f"{probe.at} {probe.value}: {probe.commission}" for probe in found if probe.boundary.startswith("10 ")]
     assert leads == ["below 9: 270.00", "at 10: 305.00", "above 11: 340.00"]
@@ -89,7 +89,7 @@ def test_a_check_probes_below_at_and_above_each_boundary() -> None:
 
 def test_a_check_finds_where_more_earns_less() -> None:
     text = FLAT + "[bonus]\ntiers = [{ from = 1000, fixed = 50 }, { from = 2000, percent = 1 }]\n"
-    found = list(boundaries.probes(plan_rules.read(text, "f").terms, Decimal(100)))
+    found = list(boundaries.probes(plan_files.read(text, "f").terms, Decimal(100)))
     ((low, high),) = boundaries.falls(found)
     assert (low.value, low.earned) == (Decimal("1999.99"), Decimal(50))
     assert (high.value, high.earned) == (Decimal(2000), Decimal(20))

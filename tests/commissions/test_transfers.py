@@ -16,7 +16,7 @@ from ibctl.months import Month
 from tests.commissions.conftest import Platform
 from tests.conftest import Result
 
-DRAFT = draft_sql.statement(draft_sql.IN_FORCE)
+DRAFT = sa.text(draft_sql.draft(draft_sql.IN_FORCE))
 Run = Callable[..., Result]
 
 

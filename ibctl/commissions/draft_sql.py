@@ -18,6 +18,9 @@ from ibctl.commissions import rules
 # NaN, infinities and negative amounts become NULL, and are counted as `bad`: the run stops and names them.
 _AMOUNT = "CASE WHEN {0} >= 0 AND {0} < 'Infinity' THEN {0}::numeric END"
 
+# An ad account's currency where it is another than the base's; most are not, and need no upper().
+_FOREIGN = "CASE WHEN a.currency <> :base THEN nullif(upper(a.currency), :base) END"
+
 # The colons are escaped, or SQLAlchemy would take them for parameters.
 _ISO = r"""to_char({0}, 'YYYY-MM-DD"T"HH24\:MI\:SS.MS"Z"')"""
 
@@ -198,12 +201,12 @@ WITH ib AS MATERIALIZED (
     array_agg(rate) FILTER (WHERE converted) AS rates, array_agg(rate_id) FILTER (WHERE converted) AS rate_ids
   FROM (
     SELECT s."userId", s.id, s.date, a.id COLLATE "C" AS account, {_AMOUNT.format('s."dailySpend"')} AS amount,
-      r.id AS rate_id, nullif(upper(a.currency), :base) IS NOT NULL AS converted,
-      CASE WHEN nullif(upper(a.currency), :base) IS NULL THEN 1 ELSE r.rate END AS rate
+      r.id AS rate_id, {_FOREIGN} IS NOT NULL AS converted,
+      CASE WHEN {_FOREIGN} IS NULL THEN 1 ELSE r.rate END AS rate
     FROM "AdSpendHistory" s
     JOIN "FacebookAdAccount" a ON a.id = s."adAccountId"
     LEFT JOIN ibctl.exchange_rate r
-      ON r.date = s.date AND r.currency = nullif(upper(a.currency), :base) AND r."baseCurrency" = :base
+      ON r.date = s.date AND r.currency = {_FOREIGN} AND r."baseCurrency" = :base
     WHERE s.date >= :first_day AND s.date < :next_day AND s."dailySpend" <> 0
       AND (CAST(:ib AS text) IS NULL OR s."userId" = :ib)
     -- There is one row for an account and day.

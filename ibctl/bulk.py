@@ -41,5 +41,14 @@ def streamed(session: Session, query: sa.TextClause, values: Mapping[str, Any]) 
         yield rows
 
 
+def undecoded(session: Session, statement: str) -> Any:
+    """Execute a statement and return the driver's cursor over its rows, each a dict; `rowcount` says how many.
+
+    They are in memory and decoded only when they are read, which another thread can do while the session goes on.
+    """
+    cursor = _driver(session).cursor(row_factory=dict_row)
+    return cursor.execute(statement)
+
+
 def _driver(session: Session) -> Any:
     return session.connection().connection.driver_connection

@@ -11,9 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import bulk, clock, config, db, ids, months
-from ibctl.commissions import plan_rules, rules, seals, snapshots, sql
-from ibctl.commissions.plan_rules import Terms
+from ibctl import clock, config, db, ids, months
+from ibctl.commissions import agreement, plan_rules, seals, sql
 from ibctl.errors import RequestError
 from ibctl.models.commissions import ClosedMonth
 from ibctl.months import Month
@@ -45,9 +44,9 @@ def run(session: db.Transaction, month: Month, *, ib: str | None = None) -> RunR
     """Calculate a month for all IBs, or for the user id `ib`, and store it, with a snapshot behind each open row.
 
     A second run at the same time waits for the first. Rows whose figures and inputs have not changed are not written;
-    what is written was calculated twice (`rules.py`). A closed month is left alone. Raises RequestError when the month
-    has not begun, when a rate is missing, when an amount in the month is no amount, or when the two calculations
-    disagree; nothing is written then.
+    what is written is calculated twice (`agreement.py`). A closed month is left alone. Raises RequestError when the
+    month has not begun, when a rate is missing, when an amount in the month is no amount, or when the two calculations
+    disagree: the transaction must then end with it.
     """
     _require_begun(month)
     db.lock(session, seals.LOCK)
@@ -58,8 +57,8 @@ def run(session: db.Transaction, month: Month, *, ib: str | None = None) -> RunR
     session.execute(sql.PLAN_FOR_SETS)
     session.execute(sql.CREATE_DRAFT, parameters)
     _require_sound_inputs(session, month, parameters)
-    _require_agreement(session, month, parameters)
-    result = _store(session, month, parameters)
+    with agreement.required(session, month):
+        result = _store(session, month, parameters)
     session.execute(sql.DROP_DRAFT)
     return result
 
@@ -122,24 +121,6 @@ def _require_sound_inputs(session: Session, month: Month, parameters: Mapping[st
         raise RequestError(
             f"{foreign} adjustment(s) of {month} are in another currency than {parameters['base']}, and currencies are "
             "never added: take them back with `ibctl undo`, or set IBCTL_BASE_CURRENCY as it was; nothing was written"
-        )
-
-
-def _require_agreement(session: Session, month: Month, parameters: Mapping[str, Any]) -> None:
-    """Calculate what is about to be written a second time, in Python, from the inputs; compare every figure."""
-    plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(sql.PLANS)}
-    with bulk.streamed(session, sql.UNCHECKED, parameters) as found:
-        for row in found:
-            _require_same(month, row, plans[row["key"]])
-
-
-def _require_same(month: Month, row: Mapping[str, Any], terms: Terms) -> None:
-    wrong = rules.differing(row, rules.figures(terms, snapshots.amounts(row, row["booked"] or ())))
-    if wrong:
-        told = ", ".join(f"{name} is {in_sql} in SQL and {in_python} in Python" for name, in_sql, in_python in wrong)
-        raise RequestError(
-            f"the two calculations of {month} for {row['email']} disagree: {told}. Nothing was written; "
-            "this is a fault of ibctl or of the database server, please report it"
         )
 
 

@@ -112,14 +112,18 @@ UNPLANNED = sa.text(
 
 PLANS = sa.text("SELECT DISTINCT ON (key) key, plan FROM commission_draft WHERE fresh ORDER BY key")
 # Without what a calculation does not need, and with JSON only where there is any: reading takes most of the time.
-UNCHECKED = sa.text(
+OPEN_UNCHECKED = sa.text(
     f"""
+    DECLARE unchecked NO SCROLL CURSOR FOR
     SELECT u.email, d.key, {_columns([*rules.FIGURES, *rules.BALANCE])},
       nullif(d.inputs->'adjustments', '[]') AS booked, d."leadIds", d."leadCaptured", d."leadQualified", d."leadCpas",
       d."dayAmounts", d."dayRates"
     FROM commission_draft d JOIN "User" u ON u.id = d."userId" WHERE d.fresh
     """
 )
+
+NEXT_UNCHECKED = "FETCH {} FROM unchecked"
+CLOSE_UNCHECKED = sa.text("CLOSE unchecked")
 
 # New rows need ids of the web application's kind: Python makes them, and a number joins them to the rows.
 NEW_ROWS = sa.text(

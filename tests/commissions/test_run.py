@@ -8,6 +8,7 @@ import pytest
 from freezegun import freeze_time
 
 from ibctl import config
+from ibctl.commissions import agreement
 from tests.commissions.conftest import Platform
 from tests.conftest import Result
 
@@ -270,17 +271,23 @@ def test_each_row_keeps_what_it_was_calculated_from(platform: Platform, ibctl: R
 # What a fault in either calculation would look like: a cent more in the draft, once the statement has made it.
 TAMPER = """
 CREATE FUNCTION tamper() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-  UPDATE pg_temp.commission_draft SET "totalPayout" = 30.01;
+  UPDATE pg_temp.commission_draft d SET "totalPayout" = 30.01 FROM "User" u WHERE u.id = d."userId" AND u.email = '{}';
 END $$;
 CREATE EVENT TRIGGER tamper ON ddl_command_end WHEN TAG IN ('CREATE TABLE AS') EXECUTE FUNCTION tamper();
 """
 
 
-def test_two_calculations_that_disagree_by_a_cent_stop_the_run_and_name_the_row(platform: Platform, ibctl: Run) -> None:
-    platform.lead(platform.user("ib@x.y"), "2025-10-03", "2025-10-04", 100)
-    platform.sql(TAMPER)
+# Most rows are checked in batches, the last of these while the others are written.
+@pytest.mark.parametrize("wrong", range(5))
+def test_two_calculations_that_disagree_by_a_cent_stop_the_run_and_name_the_row(
+    platform: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch, wrong: int
+) -> None:
+    for number in range(5):
+        platform.lead(platform.user(f"ib{number}@x.y"), "2025-10-03", "2025-10-04", 100)
+    monkeypatch.setattr(agreement, "BATCH", 2)
+    platform.sql(TAMPER.format(f"ib{wrong}@x.y"))
     before = platform.everything()
     failed = ibctl("commissions", "run", "--month", "2025-10")
     assert failed.exit_code == 3
-    assert "2025-10 for ib@x.y disagree: totalPayout is 30.01 in SQL and 30.00 in Python" in failed.stderr
+    assert f"2025-10 for ib{wrong}@x.y disagree: totalPayout is 30.01 in SQL and 30.00 in Python" in failed.stderr
     assert platform.everything() == before

@@ -48,7 +48,7 @@ def test_a_month_against_one_insert_of_the_same_figures(platform_url: str) -> No
     report("the same month again, nothing changed", again, limit)
     sys.stdout.write(f"start-up of any command: {start:.2f} s; memory at most {memory} MB\n")
     assert memory < 300
-    # On a small platform the start of a Python process and the fixed cost of thirty steps are most of it: neither grows.
+    # On a small platform the start of a Python process and the fixed cost of thirty steps are most; neither grows.
     # 10,000 IBs stand at 3.8 and 2.7.
     assert ours < 4 * limit if FULL_SIZE else ours - start < 8 * limit
     assert again < 3 * limit if FULL_SIZE else again - start < 5 * limit

@@ -181,7 +181,11 @@ def _problem(name: str, value: str | None) -> str | None:
 
 
 def settings_file() -> Path | None:
-    """Return the env file in use, if any. Raises ConfigError when one is named that does not exist."""
+    """Return the env file in use, if any.
+
+    Raises ConfigError when one is named that does not exist, or the working directory, where others are looked for, is
+    gone: without its `.env` a command could write to another database.
+    """
     named = _env_file_option or (Path(os.environ["IBCTL_ENV_FILE"]) if os.environ.get("IBCTL_ENV_FILE") else None)
     if named is not None:
         if not named.is_file():
@@ -189,7 +193,10 @@ def settings_file() -> Path | None:
         return named
     from dotenv import find_dotenv
 
-    found = find_dotenv(usecwd=True)
+    try:
+        found = find_dotenv(usecwd=True)
+    except FileNotFoundError:
+        raise ConfigError("the working directory does not exist any more: cd to one that does") from None
     return Path(found) if found else None
 
 

@@ -39,6 +39,17 @@ def test_an_env_file_that_is_named_must_exist(tmp_path: Path) -> None:
         config.settings()
 
 
+def test_a_working_directory_that_is_gone_hides_no_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    config.use_env_file(None)
+    with pytest.raises(ConfigError, match="the working directory does not exist any more"):
+        config.settings()
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

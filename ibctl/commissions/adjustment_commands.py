@@ -51,6 +51,12 @@ def _kinds(incomplete: str) -> list[str]:
     return [kind for kind in KINDS if kind.startswith(incomplete)]
 
 
+def _kind(text: str) -> str:
+    if text not in KINDS:
+        raise UsageError(f"'{text}' is no kind of adjustment: write one of {', '.join(KINDS)}")
+    return text
+
+
 def _reason(text: str) -> str:
     reason = " ".join(text.split())
     if not reason or len(reason) > adjustments.LONGEST_REASON:
@@ -156,7 +162,10 @@ def _clawback_in_words(found: adjustments.Clawback, lead: str) -> str:
 def list_adjustments(
     ib: IbOption = None,
     month: MonthOption = None,
-    kind: Annotated[str | None, typer.Option(help="manual, clawback, true-up or carry.", autocompletion=_kinds)] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="manual, clawback, true-up or carry.", parser=_kind, metavar="KIND", autocompletion=_kinds),
+    ] = None,
     form: output.FormatOption = Format.table,
     to_file: output.OutputOption = None,
     columns: output.ColumnsOption = None,

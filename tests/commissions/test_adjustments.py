@@ -283,3 +283,9 @@ def test_spend_in_yen_won_and_dinars_counts_as_such(
     platform.rate("2025-10-02", currency, rate)
     ok(ibctl("commissions", "run", "--month", "2025-10"))
     assert platform.sql('SELECT "totalAdSpend" FROM "IbCommission"') == [(in_dollars,)]
+
+
+def test_a_kind_that_there_is_not_is_refused(database: str, ibctl: Run) -> None:
+    failed = ibctl("commissions", "adjustments", "--kind", "nonsense")
+    assert failed.exit_code == 2
+    assert "'nonsense' is no kind of adjustment: write one of manual, clawback, true-up, carry" in failed.stderr

@@ -88,6 +88,9 @@ class Listing:
 WRITTEN_AT_ONCE = 256 * 1024
 # What a column of text is folded to in a table, and no further.
 NARROWEST = 12
+# What a terminal shows of one cell: a broker's name of ten thousand letters would be all that there is to see. JSON,
+# CSV, pipes and files have it whole.
+LONGEST = 200
 _color = True
 
 
@@ -335,7 +338,8 @@ def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], ti
     from rich.table import Table
     from rich.text import Text
 
-    lines = [[rendering.shown(row[column.key], column.kind) for column in columns] for row in rows]
+    shown = _shortened if stream.isatty() else rendering.shown
+    lines = [[shown(row[column.key], column.kind) for column in columns] for row in rows]
     if not lines:
         return
     by_column = [_on_the_point(*one) for one in zip(columns, zip(*lines, strict=True), strict=True)]
@@ -355,6 +359,11 @@ def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], ti
     # Never an amount that is cut, or a name of one letter a line: rather does the terminal wrap the lines.
     console.width = max(console.width, sum(map(_least_width, columns, by_column)) + 3 * len(columns) - 1)
     console.print(table)
+
+
+def _shortened(value: Any, kind: str) -> str:
+    text = rendering.shown(value, kind)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _least_width(column: Column, cells: Sequence[str]) -> int:

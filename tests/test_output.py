@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -149,3 +150,18 @@ def test_a_table_too_wide_for_the_terminal_cuts_no_amount_and_folds_no_name_to_l
     assert printed.count("1,234,567.50") == 6
     assert "rosa.vidal@e" in printed
     assert "…" not in printed
+
+
+def test_a_terminal_shows_the_beginning_of_a_cell_that_would_fill_it_and_a_pipe_the_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    row = {"email": "rosa.vidal@example.com", "broker": "x" * 10_000}
+    columns = [Column("email"), Column("broker")]
+    output.show([row], columns, Listing())
+    assert capsys.readouterr().out.count("x") == 10_001
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    output.show([row], columns, Listing())
+    printed = capsys.readouterr().out
+    assert printed.count("x") == output.LONGEST
+    assert "…" in printed

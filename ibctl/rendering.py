@@ -18,6 +18,11 @@ from ibctl import money, utf8
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
+def counted(number: int, thing: str) -> str:
+    """Write how many there are: `1 lead`, `1,200 leads`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     """Make foreign text safe for a terminal: control and direction characters become visible escapes."""
     return utf8.escaped(_UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text))

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from ibctl import config, db, money, months, output
+from ibctl import config, db, money, months, output, rendering
 from ibctl.commissions import explain as explaining
 from ibctl.commissions import rules, snapshots, stored
 from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption, StatusOption
@@ -59,7 +59,8 @@ def list_(
         printed = output.show(stored.rows(session, **found, limit=limit), COLUMNS, Listing(form, to_file, columns))
     output.cut_note(printed, limit, count, "commissions")
     if count:
-        output.note(f"{count:,} commissions, totalPayout {money.show(payout, config.settings().base_currency)}")
+        shown = money.show(payout, config.settings().base_currency)
+        output.note(f"{rendering.counted(count, 'commission')}, totalPayout {shown}")
 
 
 @app.command()
@@ -78,7 +79,7 @@ def export(
     with db.reading() as session:
         rows = stored.rows(session, **_filters(session, month, ib, status))
         count = output.show(rows, COLUMNS, Listing(form, to_file, columns))
-    output.note(f"{count:,} commissions exported" + (f" to {to_file}" if to_file else ""))
+    output.note(f"{rendering.counted(count, 'commission')} exported" + (f" to {to_file}" if to_file else ""))
 
 
 def _filters(session: Any, month: str | None, ib: str | None, status: str | None) -> dict[str, Any]:

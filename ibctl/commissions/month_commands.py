@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from ibctl import config, db, errors, money, months, output
+from ibctl import config, db, errors, money, months, output, rendering
 from ibctl.commissions import closing, drifting, explain, seals
 from ibctl.commissions.arguments import (
     ClosedMonthArgument,
@@ -73,7 +73,8 @@ def close(
 
 def _effect(report: Report) -> str:
     base = config.settings().base_currency
-    return f"{report.ibs:,} IBs, {money.show(report.total, base)}, {money.show(report.carried, base)} carried on"
+    total, carried = money.show(report.total, base), money.show(report.carried, base)
+    return f"{rendering.counted(report.ibs, 'IB')}, {total}, {carried} carried on"
 
 
 def _report_rows(report: Report) -> list[dict[str, Any]]:
@@ -114,7 +115,7 @@ def reopen(
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         undone = closing.reopen(session, chosen)
     session.written.announce(
-        f"{chosen} is open; {undone:,} adjustments taken back. Run it and later months again: "
+        f"{chosen} is open; {rendering.counted(undone, 'adjustment')} taken back. Run it and later months again: "
         f"`ibctl commissions run --month {chosen}`"
     )
 
@@ -167,7 +168,7 @@ def drift(
     total = sum((one.difference for one in found), money.CENT * 0)
     if found:
         output.note(
-            f"{len(found):,} IBs, {money.show(total, config.settings().base_currency)} not booked: "
+            f"{rendering.counted(len(found), 'IB')}, {money.show(total, config.settings().base_currency)} not booked: "
             "`ibctl commissions true-up` books it into an open month" + _waiting(found, sealed)
         )
         raise typer.Exit(errors.FINDINGS)
@@ -203,9 +204,9 @@ def _say_why(found: list[Drift], names: Mapping[str, str]) -> None:
 def _say_unmade(unmade: list[str]) -> None:
     if unmade:
         output.note(
-            f"left out, as ibctl did not calculate {len(unmade):,} commissions and cannot know what they were made of: "
-            f"{output.some(unmade)}. `ibctl commissions explain IB MONTH` holds one against the data of today; "
-            "`ibctl commissions adjust` books what is missing"
+            f"left out, as ibctl did not calculate {rendering.counted(len(unmade), 'commission')} and cannot know what "
+            f"stands behind: {output.some(unmade)}. `ibctl commissions explain IB MONTH` holds one against the data of "
+            "today; `ibctl commissions adjust` books what is missing"
         )
 
 
@@ -243,7 +244,8 @@ def true_up(
 def _sum_of(booked: list[drifting.TrueUp]) -> str:
     total = sum((one.drift.difference for one in booked), money.CENT * 0)
     targets = [str(each) for each in sorted({one.booked for one in booked})]
-    return f"{len(booked):,} IBs, {money.show(total, config.settings().base_currency)} into {output.some(targets)}"
+    shown = money.show(total, config.settings().base_currency)
+    return f"{rendering.counted(len(booked), 'IB')}, {shown} into {output.some(targets)}"
 
 
 def _book(

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config, currencies, days, db, months
+from ibctl import clock, config, currencies, days, db, months, rendering
 from ibctl.commissions import payable
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.payout_rules import Choice, Rate, Skipped
@@ -72,7 +72,7 @@ def effect(items: Sequence[PayoutItem], base: str) -> str:
     """Name what payments come to: "37 IBs, 12,480.55 USD", and what is sent where that is another currency."""
     total = rules.sums((item.base_amount, base) for item in items)
     sent = rules.sums((item.amount, item.currency) for item in items)
-    return f"{len(items):,} IBs, {total}" + (f" (sent: {sent})" if sent != total else "")
+    return f"{rendering.counted(len(items), 'IB')}, {total}" + (f" (sent: {sent})" if sent != total else "")
 
 
 # --------------------------------------------------------------------------------------------------------------- create

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from ibctl import config, db, errors, money, months, output
+from ibctl import config, db, errors, money, months, output, rendering
 from ibctl.commissions import boundaries, plan_files, plans
 from ibctl.commissions import completion as own_completion
 from ibctl.commissions.arguments import IbArgument, suggest_months
@@ -257,7 +257,7 @@ def _put(ibs: Sequence[str], group: str | None, since: str | None, dry_run: bool
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         changed = plans.put_in_group(session, _found(session, ibs), group, _month(since))
     what = f"in group {group}" if group else "in no group"
-    session.written.announce(f"{changed:,} IBs {what} from {_month(since)} on")
+    session.written.announce(f"{rendering.counted(changed, 'IB')} {what} from {_month(since)} on")
 
 
 @groups_app.command("list")

@@ -210,7 +210,8 @@ def verify(
             rows, shown = (vars(one) | {"month": str(one.month)} for one in found), FINDING_COLUMNS
         printed = output.show(rows, shown, Listing(Format(form), to_file, columns))
     if counted.unmade:
-        output.note(f"{counted.unmade:,} commissions were not made by ibctl: there is nothing to verify them by")
+        unmade = rendering.counted(counted.unmade, "commission")
+        output.note(f"not made by ibctl, and so with nothing to verify them by: {unmade}")
     settled = f", of which settled: {counted.settled:,}" if counted.settled else ""
     output.note(f"commissions verified: {counted.rows:,}; months: {len(chosen):,}; findings: {printed:,}{settled}")
     if printed > counted.settled:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ibctl import config, db, money, months, output
+from ibctl import config, db, money, months, output, rendering
 from ibctl.commissions import service
 from ibctl.commissions.arguments import MonthOption
 from ibctl.models.commissions import ClosedMonth
@@ -61,7 +61,7 @@ def run(
     if result.waiting and not quiet:
         waiting, rows, sum_ = result.waiting
         shown = money.show(sum_, config.settings().base_currency)
-        output.note(f"{rows:,} balances of {waiting}, {shown}, are carried on when it is closed")
+        output.note(f"{rendering.counted(rows, 'balance')} of {waiting}, {shown}: carried on when it is closed")
     if not quiet and chosen == months.current(zone):
         output.note(f"{chosen} is not over yet in {zone.key}: run it again when it is")
 
@@ -82,4 +82,4 @@ def _show_run(result: service.RunResult, written: db.Written, form: Format) -> N
     output.show([row], RUN_COLUMNS, Listing(form))
     count = result.created + result.updated + result.unchanged
     payout = money.show(result.total_payout, config.settings().base_currency)
-    written.announce(f"{result.month}: {count} open commissions, {payout} to pay out")
+    written.announce(f"{result.month}: {rendering.counted(count, 'open commission')}, {payout} to pay out")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from sqlmodel import Session
 
-from ibctl import config, db, money, months, output
+from ibctl import config, db, money, months, output, rendering
 from ibctl.commissions import completion, plan_files, plan_rules, plans, simulating
 from ibctl.commissions.arguments import suggest_months
 from ibctl.commissions.plan_rules import Terms
@@ -97,8 +97,8 @@ def _sum_up(found: Simulation, terms: Terms, limit: int) -> None:
     gains, losses = (sum(sign * one.difference > 0 for one in found.ibs) for sign in (1, -1))
     near = sum(bool(one.near) for one in found.ibs)
     output.note(
-        f"{gains:,} IBs would get more, {losses:,} less, {len(found.ibs) - gains - losses:,} the same; "
-        f"{near:,} are within 5 % of where a tier begins"
+        f"{rendering.counted(gains, 'IB')} would get more, {losses:,} less, {len(found.ibs) - gains - losses:,} the "
+        f"same; {near:,} are within 5 % of where a tier begins"
     )
     if found.former:
         output.note(f"left out, as they are IBs no more: {output.some(found.former)}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ibctl import db, output
+from ibctl import db, output, rendering
 from ibctl.leads import duplicates, merging
 from ibctl.leads.merge_rules import Money
 from ibctl.leads.notices import warn_of_settled
@@ -82,7 +82,7 @@ def merge(
     if not (yes or dry_run):
         with db.transaction(dry_run=True) as session:
             planned = merging.merge(session, keep, others, money_rule=money)
-        output.confirm(f"{planned.words}; {len(planned.others):,} leads are deleted", yes=False)
+        output.confirm(f"{planned.words}; {rendering.counted(len(planned.others), 'lead')} to be deleted", yes=False)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         merged = merging.merge(session, keep, others, money_rule=money)
     session.written.announce(merged.words)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ibctl import db, imports, output, tabular
+from ibctl import db, imports, output, rendering, tabular
 from ibctl.errors import IbctlError, RequestError, UsageError
 from ibctl.leads import batches, mappings, orders, terms
 from ibctl.leads.arguments import RegionOption
@@ -241,7 +241,8 @@ def _tell(outcome: Outcome, listing: output.Listing, path: Path) -> None:
     # A run that goes on with a batch has done some of its rows before.
     good = batch.created + batch.updated + batch.unchanged if batch is not None else result.good
     if good:
-        what = f"{result.created:,} leads created" + (f", {result.updated:,} updated" if result.updated else "")
+        updated = f", {result.updated:,} updated" if result.updated else ""
+        what = f"{rendering.counted(result.created, 'lead')} created{updated}"
         outcome.written.announce(f"import {batch.id}: {what}" if batch is not None else what)
     _tell_consequences(result)
     imports.finish(outcome.rejects, good)
@@ -262,9 +263,9 @@ def _tell_again(file: Path, again: LeadImport) -> None:
             f"the import of {file} was cut short after row {again.checkpoint:,}: {batches.ways_on(again)}"
         )
     output.note(
-        f"{file} was imported on {again.created_at:%Y-%m-%d %H:%M} (import {again.id}: {again.created:,} leads created"
-        f", {again.updated:,} updated, change set {again.change_set_id}), nothing to do{refused}; "
-        "--again imports it anew"
+        f"{file} was imported on {again.created_at:%Y-%m-%d %H:%M} (import {again.id}: "
+        f"{rendering.counted(again.created, 'lead')} created, {again.updated:,} updated, "
+        f"change set {again.change_set_id}), nothing to do{refused}; --again imports it anew"
     )
 
 
@@ -272,7 +273,8 @@ def _tell_consequences(result: Imported) -> None:
     warn_of_settled(result.settled)
     if result.undated:
         output.note(
-            f"{result.undated:,} leads were created as qualified without a qualifiedAt: no commission counts them"
+            "created as qualified without a qualifiedAt, so that no commission counts them: "
+            f"{rendering.counted(result.undated, 'lead')}"
         )
     if result.kept:
         kept = ", ".join(f"{name} ({count:,})" for name, count in result.kept.items())

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import clock, config, db, money, output
+from ibctl import clock, config, db, money, output, rendering
 from ibctl.errors import RequestError, UsageError
 from ibctl.leads import counted, merge_rules, rules, service
 from ibctl.leads.batches import LOCK
@@ -49,7 +49,8 @@ class Merged:
         total = money.show(lead.total_earned, config.settings().base_currency)
         return (
             f"{output.some(self.others)} merged into {service.called(lead)} ({lead.id}): "
-            f"{self.activities:,} activities and {self.credentials:,} MT5 accounts move to it, totalEarned {total}"
+            f"{'1 activity' if self.activities == 1 else f'{self.activities:,} activities'} and "
+            f"{rendering.counted(self.credentials, 'MT5 account')} move to it, totalEarned {total}"
         )
 
 

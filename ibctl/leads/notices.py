@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ibctl import output
+from ibctl import output, rendering
 from ibctl.leads.settled import Settled
 
 
@@ -13,5 +13,5 @@ def warn_of_settled(settled: Sequence[Settled]) -> None:
     for month in settled:
         output.warn(
             f"{month.month} is {month.status} for {output.some(month.ibs)}: that commission stays as it is, though "
-            f"{month.leads:,} leads that count in it have changed"
+            f"what counts in it has changed: {rendering.counted(month.leads, 'lead')}"
         )

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config, db, ids, output
+from ibctl import clock, config, db, ids, output, rendering
 from ibctl.errors import RequestError, UsageError
 from ibctl.leads import listing, naming, service, sharing_rules, sql
 from ibctl.leads.settled import Settled, together
@@ -207,8 +207,8 @@ class Transfer:
         """Say in a line what changes."""
         former = " and ".join(self.former) or "nobody"
         return (
-            f"{self.leads:,} leads from {former} to {self.to}: what happened before {self.effective} still counts for "
-            "the former owner, what happens from then on for the new one"
+            f"{rendering.counted(self.leads, 'lead')} from {former} to {self.to}: what happened before "
+            f"{self.effective} still counts for the former owner, what happens from then on for the new one"
         )
 
 

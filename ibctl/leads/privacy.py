@@ -13,7 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import clock, config, crypto
+from ibctl import clock, config, crypto, rendering
 from ibctl.leads import naming, sql
 
 PREFIX = "erased-"
@@ -188,9 +188,9 @@ class Erased:
     def words(self) -> str:
         """Say in a line what is lost."""
         return (
-            f"the persons behind {self.leads:,} leads, {self.activities:,} activities and {self.credentials:,} "
-            f"MT5 accounts, {self.images:,} entries about them in the record of changes, and {self.refused:,} rows "
-            "that imports refused"
+            f"the persons behind {rendering.counted(self.leads, 'lead')}, {self.activities:,} activities and "
+            f"{rendering.counted(self.credentials, 'MT5 account')}, {self.images:,} entries about them in the record "
+            f"of changes, and {self.refused:,} rows that imports refused"
         )
 
 

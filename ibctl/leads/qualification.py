@@ -11,7 +11,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import clock, config, db
+from ibctl import clock, config, db, rendering
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.leads import programme_rules, qualification_sql, service
 from ibctl.leads.programme_rules import Facts, Terms
@@ -58,7 +58,8 @@ def _require_uncounted(session: Session, terms: Terms, in_force: Terms) -> None:
     parameters = {"broker": terms.broker, "day": terms.effective_from, "zone": config.settings().timezone.key}
     found = session.execute(qualification_sql.COUNTED, parameters).all()
     if found:
-        months = ", ".join(f"{month} ({status}: {count:,} leads)" for month, status, count, _ in found)
+        counted = [(f"{month} ({status}", rendering.counted(count, "lead")) for month, status, count, _ in found]
+        months = ", ".join(f"{where}: {leads})" for where, leads in counted)
         last = max(row[3] for row in found)
         raise RequestError(
             f"the terms of {in_force.broker} from {in_force.effective_from} on count in {months} with leads captured "

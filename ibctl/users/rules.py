@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ibctl import money
+from ibctl import money, rendering
 from ibctl.errors import UsageError
 
 PASSWORD_LENGTH = 8  # characters, at least
@@ -89,8 +89,8 @@ class Holdings:
         return not self.leads and not self.unpaid
 
     def __str__(self) -> str:
-        leads = f"{self.leads:,} lead{'' if self.leads == 1 else 's'}"
-        rows = f"{self.unpaid:,} unpaid commission{'' if self.unpaid == 1 else 's'}"
+        leads = rendering.counted(self.leads, "lead")
+        rows = rendering.counted(self.unpaid, "unpaid commission")
         return f"{leads} and {rows} ({money.show(self.unpaid_total, self.currency)})"
 
 

@@ -58,7 +58,7 @@ def test_a_closed_month_is_final_and_a_run_of_it_leaves_it_alone(platform: Platf
     ib = platform.user("ib@x.y")
     platform.lead(ib, "2025-10-03", "2025-10-04", 100)
     closed = ok(close(ibctl, "2025-10"))  # calculates it, too
-    assert "2025-10 is closed: 1 IBs, 30.00 USD, 0.00 USD carried on" in closed.stderr
+    assert "2025-10 is closed: 1 IB, 30.00 USD, 0.00 USD carried on" in closed.stderr
     platform.lead(ib, "2025-10-03", "2025-10-05", 100)
     before = platform.everything()
     again = run(ibctl, "2025-10")
@@ -114,7 +114,7 @@ def test_what_waits_in_an_open_month_is_named_by_the_next_run(
         platform.lead(ib, f"2025-{month}-03", f"2025-{month}-04", 100)
     run(ibctl, "2025-09")
     said = run(ibctl, "2025-10").stderr
-    assert "1 balances of 2025-09, 30.00 USD, are carried on when it is closed" in said
+    assert "1 balance of 2025-09, 30.00 USD: carried on when it is closed" in said
 
 
 def test_a_held_balance_stays_where_it_is_and_is_carried_on_by_its_release(

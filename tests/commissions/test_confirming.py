@@ -77,7 +77,7 @@ def test_nothing_is_done_when_it_would_be_something_else_by_the_time_of_the_answ
     with asked(*CREATE) as terminal:
         sql('UPDATE "IbCommission" SET "paymentStatus" = \'HELD\' WHERE "totalPayout" = 100')
         assert terminal.answer("y") == 3
-    assert "it is now: pay out 2025-10 by bank_transfer: 1 IBs, 50.25 USD; nothing was written" in terminal.said
+    assert "it is now: pay out 2025-10 by bank_transfer: 1 IB, 50.25 USD; nothing was written" in terminal.said
     assert statuses(sql) == {"a@x.y": "HELD", "b@x.y": "PENDING"}
 
 
@@ -89,7 +89,7 @@ def test_a_true_up_books_what_was_shown_or_nothing(platform: Platform, sql: Sql,
     with asked("commissions", "true-up", "2025-10") as terminal:
         sql('UPDATE "Lead" SET "cpaEarned" = 200 WHERE id = %s', late)
         assert terminal.answer("y") == 3
-    assert "book 1 IBs, 30.00 USD into 2025-11" in terminal.said
+    assert "book 1 IB, 30.00 USD into 2025-11" in terminal.said
     assert "something else is different by now; nothing was written" in terminal.said
     with asked("commissions", "true-up", "2025-10") as terminal:
         assert terminal.answer("y") == 0

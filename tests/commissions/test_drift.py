@@ -246,7 +246,7 @@ def test_a_dry_true_up_shows_what_it_would_book_and_writes_nothing(platform: Pla
     assert "dry run: nothing was written" in dry.stderr
     assert platform.sql("SELECT count(*) FROM ibctl.adjustment") == [(0,)]
     unasked = ibctl("commissions", "true-up", "2025-10")
-    assert (unasked.exit_code, "book 1 IBs, 60.00 USD" in unasked.stderr) == (2, True)
+    assert (unasked.exit_code, "book 1 IB, 60.00 USD" in unasked.stderr) == (2, True)
 
 
 def test_it_is_booked_behind_the_last_month_that_is_paid(platform: Platform, ibctl: Run) -> None:
@@ -303,7 +303,7 @@ def test_what_the_web_application_calculated_is_left_out_and_named(platform: Pla
     earner(platform, "open@x.y", 100)
     for command in (["drift"], ["drift", "2025-10"], ["true-up", "2025-10", "--yes"]):
         said = ok(ibctl("commissions", *command)).stderr
-        assert "ibctl did not calculate 1 commissions and cannot know what they were made of: web@x.y 2025-10." in said
+        assert "ibctl did not calculate 1 commission and cannot know what stands behind: web@x.y 2025-10." in said
         assert "`ibctl commissions explain IB MONTH`" in said
     assert "left out" not in ok(ibctl("commissions", "drift", "2025-09")).stderr
     assert "left out" not in ok(ibctl("commissions", "drift", "--ib", "open@x.y")).stderr

@@ -114,7 +114,7 @@ def test_show_says_what_made_the_row(ib: str, ibctl: Run) -> None:
 
 def test_list_and_export_agree_and_say_the_total(ib: str, ibctl: Run) -> None:
     listed = ibctl("commissions", "list", "--month", "2025-10", "--status", "pending", "-f", "json")
-    assert "1 commissions, totalPayout 30.02 USD" in listed.stderr
+    assert "1 commission, totalPayout 30.02 USD" in listed.stderr
     exported = list(csv.DictReader(io.StringIO(ibctl("commissions", "export", "--month", "2025-10").stdout)))
     assert [float(row["totalPayout"]) for row in exported] == [row["totalPayout"] for row in json.loads(listed.stdout)]
     assert ibctl("commissions", "list", "--status", "LOST").exit_code == 2

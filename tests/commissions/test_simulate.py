@@ -43,7 +43,7 @@ def test_it_says_what_the_plan_costs_who_gains_who_loses_and_who_is_near_a_tier(
         {"email": "small@x.y", "current": 60, "simulated": 50, "difference": -10, "near": []},
     ]
     assert "new, version 1 costs 170.00 USD instead of 150.00 USD (+20.00, +13.3 %)" in done.stderr
-    assert "1 IBs would get more, 1 less, 0 the same; 1 are within 5 % of where a tier begins" in done.stderr
+    assert "1 IB would get more, 1 less, 0 the same; 1 are within 5 % of where a tier begins" in done.stderr
 
 
 def test_the_months_are_compared_with_what_they_were_calculated_by(platform_of_two: Platform, ibctl: Run) -> None:

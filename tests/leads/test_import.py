@@ -77,7 +77,7 @@ def test_the_word_qualified_alone_is_taken_but_said_to_earn_nothing(
     done = ibctl("leads", "import", file("email,status", "a@x.com,qualified", "b@x.com,captured"))
     assert done.exit_code == 0
     assert platform.leads('status, "qualifiedAt"')[0] == ("qualified", None)
-    assert "1 leads were created as qualified without a qualifiedAt: no commission counts them" in done.stderr
+    assert "created as qualified without a qualifiedAt, so that no commission counts them: 1 lead" in done.stderr
 
 
 def test_other_encodings_and_delimiters_are_read_when_told(platform: Platform, ibctl: Run, tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_the_same_file_again_is_not_imported_until_it_is_undone(platform: Platfo
     again = ibctl("leads", "import", path.rename("other.csv"))
     assert again.exit_code == 0
     assert "was imported on" in again.stderr
-    assert "(import 1: 1 leads created, 0 updated, change set 1), nothing to do; for the 1 rows" in again.stderr
+    assert "(import 1: 1 lead created, 0 updated, change set 1), nothing to do; for the 1 rows" in again.stderr
     assert platform.everything() == before
     assert ibctl("undo", "1", "--yes").exit_code == 0
     assert platform.count() == 0
@@ -339,7 +339,7 @@ def test_a_dry_run_gives_the_real_answer_and_writes_nothing(platform: Platform, 
     before = platform.everything()
     dry = ibctl("leads", "import", path, "--dry-run", "--format", "json")
     assert platform.everything() == before
-    assert "1 leads created; dry run: nothing was written" in dry.stderr
+    assert "1 lead created; dry run: nothing was written" in dry.stderr
     real = ibctl("leads", "import", path, "--format", "json")
     assert (real.exit_code, real.stdout) == (dry.exit_code, dry.stdout)
     assert platform.count() == 2

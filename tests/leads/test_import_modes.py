@@ -320,7 +320,7 @@ def test_each_lead_of_a_settled_month_counts_once(
     assert done.exit_code == 0
     (warning,) = [line for line in done.stderr.splitlines() if line.startswith("Warning")]
     assert "2025-10 is PROCESSING for ib@x.com" in warning
-    assert "though 3 leads that count in it have changed" in warning
+    assert "though what counts in it has changed: 3 leads" in warning
 
 
 # ---------------------------------------------------------------------------------------------------------- handing out

@@ -171,7 +171,7 @@ def test_a_merge_asks_first_and_names_its_effect(platform: Platform, process: Ru
     asked = process("leads", "merge", "k", "o")
     assert asked.exit_code == 2
     assert "o@x.com merged into k@x.com (k): 0 activities and 0 MT5 accounts move to it" in asked.stderr
-    assert "1 leads are deleted: nobody is here to confirm; pass --yes" in asked.stderr
+    assert "1 lead to be deleted: nobody is here to confirm; pass --yes" in asked.stderr
     assert ibctl("leads", "merge", "k", "k", "--yes").exit_code == 2
     assert ibctl("leads", "merge", "k", "nobody", "--yes").exit_code == 3
     assert platform.count() == 2

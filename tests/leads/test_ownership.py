@@ -199,7 +199,7 @@ def test_a_transfer_asks_first_and_an_ib_that_is_not_active_gets_none(platform: 
     platform.user("gone@x.com", active=False)
     platform.lead(id="a", userId=one, leadCapturedAt="2025-10-14")
     for arguments, exit_code, message in (
-        (("a", "--to", "two@x.com"), 2, "1 leads from one@x.com to two@x.com: what happened before 2025-10-01"),
+        (("a", "--to", "two@x.com"), 2, "1 lead from one@x.com to two@x.com: what happened before 2025-10-01"),
         (("a", "--to", "gone@x.com", "--yes"), 3, "the account of IB gone@x.com is not active"),
         (("--to", "two@x.com", "--yes"), 2, "say which leads: name them, or --from IB"),
         (("a", "--from", "one@x.com", "--to", "two@x.com", "--yes"), 2, "named leads and --from exclude each other"),

@@ -115,7 +115,7 @@ def test_it_shows_what_will_be_lost_and_asks(platform: Platform, ibctl: Run, pro
     assert "dry run: nothing was written" in shown.stderr
     asked = process("leads", "anonymize", lead)
     assert asked.exit_code == 2
-    assert "1 leads, 2 activities and 1 MT5 accounts" in asked.stderr
+    assert "1 lead, 2 activities and 1 MT5 account" in asked.stderr
     assert "this cannot be undone" in asked.stderr
     assert dump(platform) == before
 

@@ -77,7 +77,7 @@ def test_terms_by_which_leads_count_in_a_paid_month_are_only_succeeded(
     for since in ("2025-10-01", "2025-10-20"):
         refused = ibctl(*SET, "axi", "--from", since, *TERMS)
         assert refused.exit_code == 3
-        assert f"count in 2025-11 ({status}: 1 leads)" in refused.stderr
+        assert f"count in 2025-11 ({status}: 1 lead)" in refused.stderr
         assert "give --from a day after 2025-10-20" in refused.stderr
     # Neither terms that touch nobody, nor another broker's, nor the same ones again.
     assert ibctl(*SET, "Axi", "--from", "2025-10-21", *TERMS).exit_code == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ibctl.leads import ownership_sql
+
 _DAY = """
     day AS MATERIALIZED (
       SELECT h."userId", h."date", h."adAccountId", upper(a.currency) AS currency, h."dailySpend"::numeric AS amount,
@@ -16,15 +18,11 @@ _DAY = """
 """
 _IN_SPAN = """(CAST(:start AS timestamp) IS NULL OR l."qualifiedAt" >= :start)
         AND (CAST(:end AS timestamp) IS NULL OR l."qualifiedAt" < :end)"""
-# A lead counts for whoever owned it when it qualified: the first transfer that takes effect later says from whom.
+# A lead counts for whoever owned it when it qualified.
 _QUALIFIED = f"""
     qualified AS MATERIALIZED (
-      SELECT CASE WHEN t.id IS NULL THEN l."userId" ELSE t."fromUserId" END AS "userId", l."qualifiedAt"
-      FROM "Lead" l LEFT JOIN LATERAL (
-        SELECT t.id, t."fromUserId" FROM ibctl.lead_transfer t
-        WHERE t."leadId" = l.id AND t."effectiveAt" > l."qualifiedAt"
-        ORDER BY t."effectiveAt", t."createdAt", t.id LIMIT 1
-      ) t ON true
+      SELECT {ownership_sql.OWNER} AS "userId", l."qualifiedAt" FROM "Lead" l
+      {ownership_sql.former('l."qualifiedAt"')}
       WHERE l."qualifiedAt" IS NOT NULL AND {_IN_SPAN}
     )
 """

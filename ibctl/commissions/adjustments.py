@@ -19,6 +19,7 @@ from ibctl import clock, config, db, ids, months
 from ibctl.commissions import carrying, drifting, rules, seals, service, snapshots
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError, RequestError
+from ibctl.leads import ownership_sql
 from ibctl.leads import service as leads
 from ibctl.models.commissions import Adjustment, CommissionHold
 from ibctl.models.platform import IbCommission, Lead, User
@@ -229,13 +230,12 @@ def _earned(session: Session, lead: Lead) -> tuple[sa.RowMapping, Snapshot]:
 
 # Whose the lead was when it qualified by the data of today, where that is settled.
 _ELSEWHERE = sa.text(
-    """
-    SELECT u.email FROM "User" u
+    f"""
+    SELECT u.email FROM "Lead" l
+    {ownership_sql.former('l."qualifiedAt"')}
+    JOIN "User" u ON u.id = {ownership_sql.OWNER} AND u.role = 'IB'
     LEFT JOIN "IbCommission" c ON c."userId" = u.id AND c.year = :year AND c.month = :month
-    WHERE u.role = 'IB' AND u.id = coalesce((
-        SELECT coalesce(t."fromUserId", '') FROM ibctl.lead_transfer t
-        WHERE t."leadId" = :lead AND t."effectiveAt" > :at ORDER BY t."effectiveAt", t."createdAt", t.id LIMIT 1
-      ), :owner) AND (:closed OR c."paymentStatus" IN ('PROCESSING', 'PAID')) AND (u.id <> :ib OR :other)
+    WHERE l.id = :lead AND (:closed OR c."paymentStatus" IN ('PROCESSING', 'PAID')) AND (u.id <> :ib OR :other)
     """
 )
 
@@ -246,7 +246,7 @@ def _elsewhere(session: Session, lead: Lead, ib: User, source: Month) -> tuple[s
         return None
     month = months.of(lead.qualified_at, config.settings().timezone)
     values = {
-        "year": month.year, "month": month.month, "lead": lead.id, "at": lead.qualified_at, "owner": lead.user_id,
+        "year": month.year, "month": month.month, "lead": lead.id,
         "closed": seals.closed(session, month) is not None, "ib": ib.id, "other": month != source,
     }  # fmt: skip
     email = session.execute(_ELSEWHERE, values).scalar()

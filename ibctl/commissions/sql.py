@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from ibctl.commissions import draft_sql, rules
+from ibctl.leads import ownership_sql
 
 # Figures are compared as the doubles that they are stored as.
 DIFFERS = """(c."totalAdSpend", c."totalLeads", c."qualifiedLeads", c."totalCpaEarned", c."commissionRate",
@@ -70,15 +71,10 @@ PROBLEMS = sa.text(
 )
 
 BAD_LEADS = sa.text(
-    """
+    f"""
     SELECT l.id, u.email, l."cpaEarned" FROM "Lead" l
-    LEFT JOIN LATERAL (
-      SELECT t."leadId", t."fromUserId" FROM ibctl.lead_transfer t
-      WHERE t."leadId" = l.id AND t."effectiveAt" > l."qualifiedAt"
-      ORDER BY t."effectiveAt", t."createdAt", t.id LIMIT 1
-    ) former ON true
-    JOIN "User" u ON u.role = 'IB'
-      AND u.id = CASE WHEN former."leadId" IS NULL THEN l."userId" ELSE former."fromUserId" END
+    {ownership_sql.former('l."qualifiedAt"')}
+    JOIN "User" u ON u.role = 'IB' AND u.id = {ownership_sql.OWNER}
     WHERE l."qualifiedAt" >= :from AND l."qualifiedAt" < :to
       AND NOT (l."cpaEarned" >= 0 AND l."cpaEarned" < 'Infinity')
     ORDER BY l.id LIMIT 5

@@ -15,7 +15,7 @@ from ibctl import config
 from ibctl.commissions import adjustments, rules, seals, snapshots
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import IbctlError, RequestError
-from ibctl.leads import programme_rules, qualification
+from ibctl.leads import ownership_sql, programme_rules, qualification
 from ibctl.leads import service as leads
 from ibctl.models.platform import Lead, User
 from ibctl.months import Month
@@ -72,17 +72,13 @@ _LEADS = sa.text(
     f"""
     SELECT m.id, coalesce(l.email, l.phone, l."trackingToken", m.id) AS lead, l.status,
       l."leadCapturedAt" AS captured, l."qualifiedAt" AS qualified, c.code AS clawed, c."createdAt" AS "clawedAt",
-      CASE WHEN former."leadId" IS NULL THEN l."userId" ELSE former."fromUserId" END AS owner, o.email AS "ownerEmail"
+      {ownership_sql.OWNER} AS owner, o.email AS "ownerEmail"
     FROM ({_MINE}) m LEFT JOIN "Lead" l USING (id)
     LEFT JOIN LATERAL (
       SELECT code, "createdAt" FROM ibctl.adjustment a WHERE a."leadId" = m.id AND a.kind = 'clawback' LIMIT 1
     ) c ON true
-    LEFT JOIN LATERAL (
-      SELECT t."leadId", t."fromUserId" FROM ibctl.lead_transfer t
-      WHERE t."leadId" = m.id AND t."effectiveAt" > l."qualifiedAt"
-      ORDER BY t."effectiveAt", t."createdAt", t.id LIMIT 1
-    ) former ON true
-    LEFT JOIN "User" o ON o.id = CASE WHEN former."leadId" IS NULL THEN l."userId" ELSE former."fromUserId" END
+    {ownership_sql.former('l."qualifiedAt"')}
+    LEFT JOIN "User" o ON o.id = {ownership_sql.OWNER}
     ORDER BY l."leadCapturedAt" DESC NULLS LAST, m.id
     """
 )

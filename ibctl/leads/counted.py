@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import config
+from ibctl.leads import ownership_sql
 
 # Parameters: ids, zone. The owners are those of now, those before a transfer, and those before any recorded write.
 _COUNTED = sa.text(
-    """
+    f"""
     WITH owner AS (
       SELECT "userId" FROM "Lead" WHERE id = ANY(:ids)
       UNION SELECT "fromUserId" FROM ibctl.lead_transfer WHERE "leadId" = ANY(:ids)
@@ -27,13 +28,10 @@ _COUNTED = sa.text(
       LEFT JOIN (ibctl.commission_state s JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId") ON s.id = k.id
       WHERE k."paymentStatus" IN ('PROCESSING', 'PAID') AND k."userId" IN (SELECT "userId" FROM owner)
     ), event AS (
-      SELECT l.id, CASE WHEN former."leadId" IS NULL THEN l."userId" ELSE former."fromUserId" END AS "userId",
+      SELECT l.id, {ownership_sql.OWNER} AS "userId",
         fact.moment AT TIME ZONE 'UTC' AT TIME ZONE :zone AS there
       FROM "Lead" l CROSS JOIN LATERAL (VALUES (l."leadCapturedAt"), (l."qualifiedAt")) fact (moment)
-      LEFT JOIN LATERAL (
-        SELECT t."leadId", t."fromUserId" FROM ibctl.lead_transfer t
-        WHERE t."leadId" = l.id AND t."effectiveAt" > fact.moment ORDER BY t."effectiveAt", t."createdAt", t.id LIMIT 1
-      ) former ON true
+      {ownership_sql.former("fact.moment")}
       WHERE l.id = ANY(:ids) AND fact.moment IS NOT NULL
     )
     SELECT line.id, to_char(make_date(s.year, s.month, 1), 'YYYY-MM') AS month, s."paymentStatus" AS status

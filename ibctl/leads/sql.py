@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from ibctl.leads import ownership_sql
+
 # With how many leads of the same email or phone a row is compared. Where a placeholder ("000000") stands in a hundred
 # thousand rows and on as many leads, comparing each with each would never end.
 COMPARED = 20
@@ -279,12 +281,8 @@ def settled(leads: str) -> sa.TextClause:
         FROM ({leads}) l
         CROSS JOIN LATERAL (VALUES (l."leadCapturedAt"), (l."qualifiedAt")) fact (moment)
         CROSS JOIN LATERAL (SELECT fact.moment AT TIME ZONE 'UTC' AT TIME ZONE :zone AS there) local
-        LEFT JOIN LATERAL (
-          SELECT t."leadId", t."fromUserId" FROM ibctl.lead_transfer t
-          WHERE t."leadId" = l.id AND t."effectiveAt" > fact.moment
-          ORDER BY t."effectiveAt", t."createdAt", t.id LIMIT 1
-        ) former ON true
-        JOIN "User" u ON u.id = CASE WHEN former."leadId" IS NULL THEN l."userId" ELSE former."fromUserId" END
+        {ownership_sql.former("fact.moment")}
+        JOIN "User" u ON u.id = {ownership_sql.OWNER}
         LEFT JOIN "IbCommission" c ON c."userId" = u.id AND c."paymentStatus" IN ('PROCESSING', 'PAID')
           AND c.year = extract(year FROM local.there) AND c.month = extract(month FROM local.there)
         LEFT JOIN ibctl.closed_month m

@@ -141,14 +141,14 @@ def heading(line: str) -> None:
 
 def note(message: str) -> None:
     """Say something on stderr."""
-    _console(stderr=True).print(rendering.printable(message), markup=False)
+    _console(stderr=True).print(rendering.one_line(message), markup=False)
 
 
 def error(message: str) -> None:
     """Print the one line of a failure on stderr."""
     from rich.text import Text
 
-    line = Text.assemble(("Error:", "bold red"), " ", rendering.printable(message))
+    line = Text.assemble(("Error:", "bold red"), " ", rendering.one_line(message))
     _console(stderr=True).print(line)
 
 
@@ -156,7 +156,7 @@ def warn(message: str) -> None:
     """Print a warning on stderr."""
     from rich.text import Text
 
-    _console(stderr=True).print(Text.assemble(("Warning:", "bold yellow"), " ", rendering.printable(message)))
+    _console(stderr=True).print(Text.assemble(("Warning:", "bold yellow"), " ", rendering.one_line(message)))
 
 
 def some(names: Sequence[str], shown: int = 5) -> str:
@@ -174,7 +174,7 @@ def confirm(effect: str, *, yes: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"{effect}: nobody is here to confirm; pass --yes")
-    if not typer.confirm(f"{effect}. Go on?", err=True):
+    if not typer.confirm(f"{rendering.one_line(effect)}. Go on?", err=True):
         raise RequestError("not confirmed: nothing was written")
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sys
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -86,6 +87,14 @@ def test_what_a_lead_typed_cannot_move_the_cursor(capsys: pytest.CaptureFixture[
     assert "\x1b" not in shown
     assert "\u202e" not in shown
     assert r"a\x1b[2J\u202eb\rc" in shown
+
+
+@pytest.mark.parametrize("say", [output.note, output.warn, output.error])
+def test_what_is_said_is_one_line_whatever_a_lead_typed(
+    say: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    say("lead a\nError: all is lost\tb\x1b[2J is not there")
+    assert capsys.readouterr().err.endswith("lead a\\nError: all is lost\\tb\\x1b[2J is not there\n")
 
 
 def test_markup_in_data_is_not_interpreted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,9 @@ def _status(text: str) -> str:
 
 MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="Like 2025-10.", autocompletion=suggest_months)]
 MonthOption = Annotated[str | None, typer.Option("--month", help="Like 2025-10.", autocompletion=suggest_months)]
+OpenMonthArgument = Annotated[
+    str, typer.Argument(metavar="MONTH", help="Like 2025-10.", autocompletion=own_completion.open_months)
+]
 ClosedMonthArgument = Annotated[
     str, typer.Argument(metavar="MONTH", help="Like 2025-10.", autocompletion=own_completion.closed_months)
 ]

@@ -55,10 +55,19 @@ def groups(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def closed_months(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete a month that is closed, the newest first."""
+    return [name for name in _closed(ctx) if name.startswith(incomplete)]
 
+
+def open_months(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a month of the last year that is not closed, the newest first."""
+    closed = set(_closed(ctx))
+    return [name for name in completion.months(incomplete) if name not in closed]
+
+
+def _closed(ctx: typer.Context) -> list[str]:
     def read(session: Session) -> list[str]:
         from ibctl.commissions import seals
 
         return [month.id for month in seals.all_closed(session)]
 
-    return [name for name in completion.answer(ctx, read) if name.startswith(incomplete)]
+    return list(completion.answer(ctx, read))

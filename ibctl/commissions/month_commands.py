@@ -13,7 +13,7 @@ from ibctl.commissions import closing, drifting, explain, seals
 from ibctl.commissions.arguments import (
     ClosedMonthArgument,
     IbOption,
-    MonthArgument,
+    OpenMonthArgument,
     RequiredReason,
     suggest_months,
 )
@@ -45,7 +45,7 @@ OneOrAll = Annotated[
 
 @app.command()
 def close(
-    month: MonthArgument,
+    month: OpenMonthArgument,
     form: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 
 from tests.commissions.conftest import Platform
 from tests.conftest import Result
@@ -79,6 +80,13 @@ def test_only_a_closed_month_can_be_opened_again(platform: Platform, ibctl: Run,
         assert ibctl("commissions", "close", month, "--yes").exit_code == 0
     assert tab("reopen ") == ["2025-10", "2025-09"]
     assert tab("reopen 2025-09") == ["2025-09"]
+
+
+@freeze_time("2025-11-20")
+def test_only_an_open_month_can_be_closed(platform: Platform, ibctl: Run, tab: Tab) -> None:
+    platform.lead(platform.user("ib@x.y"), "2025-09-03", "2025-09-04", 100)
+    assert ibctl("commissions", "close", "2025-09", "--yes").exit_code == 0
+    assert tab("close ")[:3] == ["2025-11", "2025-10", "2025-08"]
 
 
 @pytest.mark.parametrize("words", ["reopen ", "plans show ", "groups add ", "simulate --plan "])

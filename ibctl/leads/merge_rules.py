@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from ibctl.money import show
+
 Money = Literal["keep", "sum", "max"]
 Values = Mapping[str, Any]
 
@@ -56,5 +58,5 @@ def _sum(name: str, amounts: Sequence[Decimal], money: Money | None) -> Decimal:
         return sum(amounts, Decimal(0))
     earned = sorted({amount for amount in amounts if amount > 0})
     if money is None and len(earned) > 1:
-        raise ValueError(f"{name} is {' and '.join(f'{amount:f}' for amount in earned)}")
+        raise ValueError(f"{name} is {' and '.join(map(show, earned))}")
     return earned[-1] if earned else amounts[0]

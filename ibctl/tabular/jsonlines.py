@@ -2,12 +2,14 @@
 
 The columns are the keys of all lines, in the order in which they come; a key that a line lacks, and null, is an empty
 cell. Numbers keep the digits that are written, true and false are the words. A line that is no object, and one with an
-object or a list in a column that is wanted, is that row's fault.
+object or a list in a column that is wanted, is that row's fault. One JSON array, as an export writes it, is refused.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +23,11 @@ from ibctl.tabular.table import ROWS_PER_REPORT, Misread, Table
 NAMES = (".ndjson", ".jsonl", ".json")
 # Keys beyond this are values in the wrong place, such as ids; each would be a cell of every row.
 MOST_COLUMNS = 1_000
+_BLANK = "\ufeff \t\r\n"
+_PUT_ON_LINES = "put each row on a line, as `jq -c '.[]'` does"
 _NESTED = frozenset({dict, list})
+# A whole array: its rows come next, or its end. A CSV file whose first column is called [x] is none.
+_ARRAY = re.compile(r"\s*\[\s*([{\]]|$)")
 _WORDS = {None: "", True: "true", False: "false"}
 
 
@@ -68,6 +74,11 @@ def is_object(line: str) -> bool:
     return True
 
 
+def is_array(line: str) -> bool:
+    """Whether a line begins a JSON array of objects."""
+    return _ARRAY.match(line) is not None
+
+
 def open_json_lines(source: Source, *, encoding: str | None = None, decimal_comma: bool = False) -> JsonLines:
     """Check a file from end to end, as NDJSON; `encoding` is what `named_encoding` gives.
 
@@ -82,8 +93,11 @@ def open_json_lines(source: Source, *, encoding: str | None = None, decimal_comm
 
 
 def _keys(source: Source, lines: Iterator[str]) -> list[str]:
+    first = next((line for line in lines if line.strip(_BLANK)), "")
+    if first.strip(_BLANK).startswith("["):
+        raise RequestError(f"{source.path} is one JSON array: {_PUT_ON_LINES}")
     keys: dict[str, None] = {}
-    for line in lines:
+    for line in itertools.chain([first], lines):
         try:
             keys.update(dict.fromkeys(_object(line)))
         except ValueError:
@@ -91,9 +105,7 @@ def _keys(source: Source, lines: Iterator[str]) -> list[str]:
         if len(keys) > MOST_COLUMNS:
             raise RequestError(f"{source.path}: its lines have more than {MOST_COLUMNS:,} different keys")
     if not keys:
-        raise RequestError(
-            f"{source.path}: no line of it is a JSON object with keys: put each row on a line, as `jq -c '.[]'` does"
-        )
+        raise RequestError(f"{source.path}: no line of it is a JSON object with keys: {_PUT_ON_LINES}")
     return list(keys)
 
 
@@ -123,7 +135,7 @@ _DECODER, _WITH_COMMA = _decoder("."), _decoder(",")
 def _object(line: str, decoder: json.JSONDecoder = _DECODER) -> dict[str, Any]:
     """Read a line. Raises ValueError saying what is wrong."""
     try:
-        values = decoder.decode(line.strip("\ufeff \t\r\n"))
+        values = decoder.decode(line.strip(_BLANK))
     except json.JSONDecodeError as exc:
         raise ValueError(f"{exc.msg}, at its character {exc.pos + 1}") from None
     except RecursionError:

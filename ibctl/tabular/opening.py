@@ -79,7 +79,8 @@ def _start(source: Source) -> bytes:
 
 def _is_json_lines(source: Source, start: bytes) -> bool:
     name = source.path.name.lower().removesuffix(".gz")
-    return jsonlines.is_object(start.decode("utf-8-sig", "replace")) or name.endswith(jsonlines.NAMES)
+    line = start.decode("utf-8-sig", "replace")
+    return jsonlines.is_object(line) or jsonlines.is_array(line) or name.endswith(jsonlines.NAMES)
 
 
 def _refuse(source: Source, kind: str, **options: str | None) -> None:

@@ -151,6 +151,20 @@ def test_a_row_that_cannot_be_read_is_refused_with_its_reason_and_the_others_go_
     assert account(stored)
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("indent", [1, None])
+@pytest.mark.parametrize("file", ["x.json", "stdin"])
+def test_a_json_array_is_refused_whole(
+    account: Sql, ibctl: Run, tmp_path: Path, name: str, indent: int | None, file: str
+) -> None:
+    table, stored = COMMANDS[name]
+    content = json.dumps([json.loads(line) for line in as_json(table).splitlines()], indent=indent)
+    (tmp_path / "x.json").write_text(content)
+    done = ibctl(*name.split(), "-" if file == "stdin" else tmp_path / file, input=content)
+    assert (done.exit_code, done.stderr.count("\n"), account(stored)) == (3, 1, [])
+    assert f"{file} is one JSON array: put each row on a line, as `jq -c '.[]'` does" in done.stderr
+
+
 @pytest.mark.parametrize("file", ["x.xlsx", "x.ndjson"])
 def test_a_number_is_no_thousand_because_amounts_have_a_decimal_comma(
     account: Sql, ibctl: Run, tmp_path: Path, file: str

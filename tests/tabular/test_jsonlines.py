@@ -96,7 +96,12 @@ def test_a_nested_value_that_nobody_wants_refuses_nothing(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[\n{}\n]", "no line of it is a JSON object with keys"),
+        ("[\n{}\n]", "leads.ndjson is one JSON array"),
+        (
+            '[\n {"email":"a@x.y"},\n {"email":"b@x.y"}\n]\n',
+            "leads.ndjson is one JSON array: put each row",
+        ),
+        ('\n \t[{"email":"a@x.y"},\n{"email":"b@x.y"}\n]', "is one JSON array"),
         ('{\n"email": 1\n}', "no line of it is a JSON object with keys"),
         ("{}\n{}\n", "no line of it is a JSON object with keys"),
         ("", "is empty"),

@@ -160,7 +160,7 @@ def connect(session: Session, user: User, found: Survey, account: AdAccount | No
 
 
 def refresh(session: Session, row_id: str, found: Survey) -> Stored:
-    """Store what a survey found anew for a connected account; its page stays the one that was chosen.
+    """Store what a survey found anew for a connected account; its page stays the one that was chosen, listed or not.
 
     Raises RequestError where the token no longer reaches the ad account, or its currency is another.
     """
@@ -170,9 +170,7 @@ def refresh(session: Session, row_id: str, found: Survey) -> Stored:
         raise RequestError(
             f"the token of {row.ad_account_id} no longer reaches it: the user has no task on it any more"
         )
-    page = found.page(row.page_id)
-    stored = _store(session, row, found, account, page, added=False)
-    return stored
+    return _store(session, row, found, account, found.page(row.page_id), added=False)
 
 
 def _row_of(session: Session, user: User, account: AdAccount | None) -> FacebookAdAccount | None:
@@ -206,10 +204,9 @@ def _store(
 ) -> Stored:
     setup, business = found.setup(account, page), found.business(account)
     warnings = [] if account is None else _take_account(session, row, account, added=added)
+    warnings += _take_page(row, page)
     row.setup_tier, row.can_boost_posts = setup.tier, setup.can_boost_posts
     row.can_create_campaigns, row.is_connected = setup.can_create_campaigns, True
-    row.page_id, row.page_name = (page.id, page.name) if page else (None, None)
-    _seal(row, "page_access_token", page.token if page and page.token else None)
     row.business_id, row.business_name = (business.id, business.name) if business else (None, None)
     known = None if _seal(row, "access_token", found.token.text) else row.token_expires_at
     row.token_expires_at = found.token.expires_at or known
@@ -238,6 +235,21 @@ def _seal(row: FacebookAdAccount, attribute: str, text: str | None) -> bool:
     if not same:
         setattr(row, attribute, None if text is None else crypto.seal(text))
     return not same
+
+
+def _take_page(row: FacebookAdAccount, page: Page | None) -> list[str]:
+    """Store the page, and its token. One that is not listed just now stays the account's page, without its token."""
+    _seal(row, "page_access_token", page.token if page and page.token else None)
+    if page is not None:
+        row.page_id, row.page_name = page.id, page.name
+    elif row.page_id is not None:
+        name = row.ad_account_id or "the account"
+        return [
+            f"the page {row.page_id} ({row.page_name or 'without a name'}) of {name} is not among those that the token "
+            "reaches: it stays the account's page, but its forms are not read and nothing is boosted until "
+            "`ibctl ads accounts refresh` finds it again"
+        ]
+    return []
 
 
 def _take_account(session: Session, row: FacebookAdAccount, account: AdAccount, *, added: bool) -> list[str]:

@@ -121,10 +121,13 @@ def _extend(line: Line, one: Connection, renewed: dict[str, survey.Survey], run:
     if one.token not in renewed:
         renewed[one.token] = survey.look(line, survey.lasting(line, one.token))
     with db.transaction(dry_run=run.dry_run, reason=run.reason) as session:
-        row = accounts.refresh(session, one.id, renewed[one.token]).row
+        stored = accounts.refresh(session, one.id, renewed[one.token])
     run.wrote(session.written)
+    for warning in stored.warnings:
+        output.warn(warning)
     if quiet:
         return
+    row = stored.row
     until = f"until {row.token_expires_at:%Y-%m-%d}" if row.token_expires_at else "for ever"
     output.say(f"{one.owned_name}: holds {until}")
 

@@ -222,6 +222,7 @@ def _run(
     except TokenError as exc:
         with db.transaction(dry_run=dry_run, reason=reason) as session:
             accounts.note_failure(session, connection.id, exc)
+        session.written.announce(f"{connection.name} is not connected any more")
         raise
 
 

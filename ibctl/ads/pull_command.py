@@ -188,7 +188,7 @@ def _tell(job: Pull, listing: Listing, *, quiet: bool) -> None:
         files = [str(path) for one in job.taken for path in one.rejects]
         output.note(f"leads refused: {refused:,}; to mend and import: {output.some(files)}")
     if failed:
-        output.note(f"what failed: {output.some(failed)}")
+        output.note(f"what failed: {output.some(failed)}{job.run.way_back}")
     if refused or failed:
         none = RequestError.exit_code if job.unclear == len(failed) else ServiceError.exit_code
         raise typer.Exit(errors.PARTIAL if job.rows else none)

@@ -16,7 +16,7 @@ from ibctl.ads.accounts import Connection
 from ibctl.errors import IbctlError, RequestError
 from ibctl.integrations.facebook import campaigns as facebook
 from ibctl.integrations.facebook.client import Graph, Line
-from ibctl.integrations.facebook.failures import GraphError, VersionExpiredError
+from ibctl.integrations.facebook.failures import GraphError, SettingError
 from ibctl.integrations.facebook.identity import DELIVERING, STATUSES
 from ibctl.models.campaigns import CampaignBuild
 from ibctl.models.platform import AdCampaign
@@ -112,13 +112,13 @@ def _note_activation(session: Session, row: AdCampaign, status: str) -> None:
 def switch(line: Line, asked: Sequence[Switch], status: str, *, dry_run: bool) -> Outcomes:
     """Give campaigns a status at Facebook, an account's in one batch; returns by row id what was said against it.
 
-    `dry_run`: Facebook only judges it. Raises VersionExpiredError.
+    `dry_run`: Facebook only judges it. Raises SettingError.
     """
     outcomes: Outcomes = {}
     for connection, group in _by_account(asked):
         try:
             outcomes |= _switch_account(line.graph(connection.token), connection, group, status, dry_run=dry_run)
-        except VersionExpiredError:
+        except SettingError:
             raise
         except GraphError as exc:
             with db.transaction(dry_run=dry_run) as session:

@@ -57,17 +57,29 @@ class Run:
         self.failed.append(name)
         with db.transaction(dry_run=self.dry_run, reason=self.reason) as session:
             accounts.note_failure(session, row_id, failure)
+        self.wrote(session.written)
 
     def wrote(self, written: db.Written) -> None:
         """Keep the change set of an account's transaction."""
         if written.change_set is not None:
             self.change_sets.append(written.change_set)
 
+    @property
+    def way_back(self) -> str:
+        """How to take back what was written, failures too: the end of a line; empty where nothing was."""
+        if not self.change_sets:
+            return ""
+        if len(self.change_sets) == 1:
+            (number,) = self.change_sets
+            return f"; change set {number}, `ibctl undo {number}` takes it back"
+        first, last = min(self.change_sets), max(self.change_sets)
+        return f"; change sets {first} to {last}, `ibctl undo` takes back one account's each"
+
     def finish(self, what: str, *, quiet: bool = False) -> None:
         """Say how it went, and end: 0, 6 when some accounts failed, 5 when it was the only one asked for."""
         dry = "; dry run: nothing was written" if self.dry_run else ""
         if not quiet or self.failed:
-            output.note(f"{what}: {self.done:,}{_numbers(self.change_sets)}{dry}")
+            output.note(f"{what}: {self.done:,}{self.way_back}{dry}")
         if not self.failed:
             return
         output.note(f"accounts that failed: {len(self.failed):,} ({output.some(self.failed)})")
@@ -80,11 +92,3 @@ def _fate(failure: IbctlError) -> str:
     if not failure.wait:
         return "parked"
     return f"parked until {clock.now() + timedelta(seconds=failure.wait):%H:%M} UTC"
-
-
-def _numbers(change_sets: list[int]) -> str:
-    if not change_sets:
-        return ""
-    if len(change_sets) == 1:
-        return f"; change set {change_sets[0]}, `ibctl undo {change_sets[0]}` takes it back"
-    return f"; change sets {min(change_sets)} to {max(change_sets)}, `ibctl undo` takes back one account's each"

@@ -293,6 +293,31 @@ def test_an_account_lost_to_the_token_is_named(anna: Ads, world: World, ibctl: R
     assert (run.exit_code, "no longer reaches it" in run.stderr) == (5, True)
 
 
+@pytest.mark.parametrize("words", [["accounts", "refresh"], ["tokens", "extend"], ["tokens", "extend", "--quiet"]])
+def test_a_page_that_is_not_listed_for_a_while_stays_the_accounts_page(
+    words: list[str], anna: Ads, world: World, ibctl: Run
+) -> None:
+    connect(ibctl)
+    world.users["1001"].permissions["pages_show_list"] = "declined"
+    run = ibctl("ads", *words)
+    assert run.exit_code == 0
+    assert "Warning: the page 7700 (Anna's page) of act_900 is not among those that the token reaches" in run.stderr
+    assert row(anna, '"pageId", "pageName", "pageAccessToken", "canBoostPosts"') == ("7700", "Anna's page", None, False)
+    world.users["1001"].permissions["pages_show_list"] = "granted"
+    again = ibctl("ads", *words)
+    assert "Warning" not in again.stderr
+    page, sealed, boosts = row(anna, '"pageId", "pageAccessToken", "canBoostPosts"')
+    assert (page, crypto.decrypt(sealed, KEY), boosts) == ("7700", "EAAPAGE7700token", True)
+
+
+def test_connecting_again_with_a_token_that_lists_no_page_forgets_none(anna: Ads, world: World, ibctl: Run) -> None:
+    connect(ibctl)
+    world.users["1001"].permissions["pages_show_list"] = "declined"
+    run = connect(ibctl)
+    assert (run.exit_code, "Warning: the page 7700" in run.stderr) == (0, True)
+    assert row(anna, '"pageId", "pageAccessToken"') == ("7700", None)
+
+
 def test_disconnect_asks_and_forgets_the_tokens_only(anna: Ads, world: World, ibctl: Run) -> None:
     connect(ibctl)
     asked = ibctl("ads", "accounts", "disconnect", "act_900")
@@ -409,6 +434,34 @@ def test_check_says_what_is_valid_and_what_a_token_lacks(anna: Ads, world: World
     run = ibctl("ads", "tokens", "check", "-f", "json")
     found = json.loads(run.stdout)[0]
     assert (run.exit_code, found["valid"], found["missing"]) == (0, True, "leads_retrieval (form leads)")
+
+
+def test_a_wrong_app_secret_makes_no_account_disconnected(
+    anna: Ads, world: World, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(ibctl)
+    monkeypatch.setenv("FACEBOOK_APP_SECRET", "typo-secret-123456")
+    config.use_env_file(None)
+    run = ibctl("ads", "tokens", "check")
+    assert (run.exit_code, run.stderr.count("\n")) == (4, 1)
+    assert "Malformed access token" in run.stderr
+    assert "check FACEBOOK_APP_ID and FACEBOOK_APP_SECRET" in run.stderr
+    assert (row(anna, '"isConnected"'), anna.change_sets()) == ((True,), 1)
+    assert anna.sql("SELECT problem FROM ibctl.ad_account_state") == [(None,)]
+    monkeypatch.setenv("FACEBOOK_APP_SECRET", world.app_secret)
+    config.use_env_file(None)
+    assert ibctl("ads", "tokens", "check").exit_code == 0
+
+
+def test_the_change_set_of_a_failure_is_named(anna: Ads, world: World, ibctl: Run) -> None:
+    connect(ibctl)
+    for token in world.tokens.values():
+        token.dead = 460
+    run = ibctl("ads", "accounts", "refresh")
+    assert (run.exit_code, "accounts looked at: 0; change set 2, `ibctl undo 2` takes it back" in run.stderr) == (
+        5,
+        True,
+    )
 
 
 def test_check_finds_a_dead_token_with_7(anna: Ads, world: World, ibctl: Run) -> None:

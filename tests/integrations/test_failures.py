@@ -6,7 +6,7 @@ import pytest
 
 from ibctl.errors import ServiceError
 from ibctl.integrations.facebook import failures
-from ibctl.integrations.facebook.client import Graph
+from ibctl.integrations.facebook.client import Graph, Line
 from tests.fakes.graph import Fault, Server
 
 REDUCE = "Please reduce the amount of data you're asking for, then retry your request"
@@ -188,6 +188,20 @@ def test_what_a_setting_has_to_mend_is_4(
 ) -> None:
     assert kind.exit_code == 4
     assert_only_call(server, graph, fault, kind)
+
+
+def test_what_is_wrong_with_the_apps_own_token_is_no_dead_token(server: Server, line: Line) -> None:
+    for fault in (Fault(190, None, "Malformed access token"), Fault(190, 467, "x"), Fault(102, None, "Session key")):
+        server.fail("^me$", fault)
+        with pytest.raises(failures.WrongAppError, match="check FACEBOOK_APP_ID and FACEBOOK_APP_SECRET"):
+            line.app().get("me")
+
+
+def test_a_wrong_proof_names_the_secret_and_gives_no_token_up(server: Server, graph: Graph) -> None:
+    server.world.app_secret = "another-secret-0123456789"
+    server.world.require_proof = True
+    with pytest.raises(failures.RefusedError, match="check FACEBOOK_APP_ID and FACEBOOK_APP_SECRET, or whether"):
+        graph.get("me")
 
 
 def assert_only_call(server: Server, graph: Graph, fault: Fault, kind: type[failures.GraphError]) -> None:

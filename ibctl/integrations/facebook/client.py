@@ -80,7 +80,7 @@ class Line:
     def app(self) -> Graph:
         """Return the way to Graph for the app itself. Raises ConfigError without the app's id and secret."""
         app_id, secret = self.app_credentials()
-        return Graph(self, f"{app_id}|{secret}", None)
+        return Graph(self, f"{app_id}|{secret}", None, by_app=True)
 
     def app_credentials(self) -> tuple[str, str]:
         """Return the app's id and secret. Raises ConfigError where one is not set."""
@@ -119,8 +119,9 @@ class Inner:
 class Graph:
     """Graph for one token. Paths are like `act_900/insights`; answers are what the JSON says."""
 
-    def __init__(self, line: Line, token: str | None, app_secret: str | None) -> None:
+    def __init__(self, line: Line, token: str | None, app_secret: str | None, *, by_app: bool = False) -> None:
         self.line = line
+        self._by_app = by_app
         self._secrets = [secret for secret in (token, app_secret, line.settings.facebook_app_secret) if secret]
         self._session = _session(line, token, app_secret)
         self._session.requests.hooks["response"].append(self._guard)
@@ -311,7 +312,7 @@ class Graph:
 
     def _failure(self, error: Mapping[str, Any], wait: float) -> GraphError:
         """Return what an error object means, without any token that it quotes."""
-        return failures.kind(json.loads(self._redacted(json.dumps(error))), wait or None)
+        return failures.kind(json.loads(self._redacted(json.dumps(error))), wait or None, by_app=self._by_app)
 
     def _redacted(self, text: str) -> str:
         for secret in self._secrets:

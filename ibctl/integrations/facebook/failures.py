@@ -10,7 +10,7 @@
     RefusedError            it can never work this way
     BlockedError            Facebook took the caller for abusive: stop writing for hours
     OutcomeUnknownError     a write that may have been carried out, or not: look before it is sent again
-    WrongAppError           the app's id or secret is wrong
+    WrongAppError           the app's id or secret is wrong; what says so of the app's own token is no TokenError
     VersionExpiredError     the API version is dead: nothing works until it is changed
 
 Messages are one line and never hold a token. Codes: Marketing API error reference and Graph's error handling guide.
@@ -134,7 +134,9 @@ _REFUSED_PAIRS = {(2, 1504041), (2, 1504042), (17, 1885172), (613, 1487225), (19
 _DATA_PAIRS = {(2, 1504038), (100, 1504018), (100, 1487534), (-3, 1504045)}
 _BLOCKED = {368, 1404078, 2859015}
 _GONE = 1404163
+_DEAD = {102, 190}
 _WRONG_APP = {101}
+_CHECK_APP = "check FACEBOOK_APP_ID and FACEBOOK_APP_SECRET"
 _REDUCE = "reduce the amount of data"  # comes with code 1 or 100 and without a subcode of its own
 _NAMED_PERMISSION = re.compile(r"\b([a-z]+(?:_[a-z]+)+)\b")
 _SIGN_IN = "connect the account again with a new token (`ibctl ads accounts connect`)"
@@ -143,13 +145,18 @@ _LOG_IN = "its user has to follow Facebook's instructions on www.facebook.com; a
 _CONFIRM = "its user has to confirm the Facebook account first"
 
 
-def kind(error: Mapping[str, Any], wait: float | None = None) -> GraphError:
-    """Turn the `error` object of an answer into a failure. `wait` is what the headers estimate, in seconds."""
+def kind(error: Mapping[str, Any], wait: float | None = None, *, by_app: bool = False) -> GraphError:
+    """Turn the `error` object of an answer into a failure. `wait` is what the headers estimate, in seconds.
+
+    `by_app`: the call was made with the app's own token, which consists of its id and secret.
+    """
     code, subcode = _integer(error.get("code")), _integer(error.get("error_subcode"))
     told = _told(error, code, subcode)
+    if by_app and code in _DEAD:
+        return WrongAppError(f"{told}: {_CHECK_APP}", code, subcode)
     if (code, subcode) == _CHECKPOINT:
         return UserHeldError(f"{told}: {_LOG_IN}", code, subcode)
-    if (code in (102, 190) or _GONE in (code, subcode)) and (code, subcode) != (190, 492):
+    if (code in _DEAD or _GONE in (code, subcode)) and (code, subcode) != (190, 492):
         return TokenError(f"{told}: {_remedy(code, subcode)}", code, subcode)
     if code == 2635:
         return VersionExpiredError(f"{told}: set IBCTL_GRAPH_VERSION to one that lives", code, subcode)
@@ -165,7 +172,10 @@ def kind(error: Mapping[str, Any], wait: float | None = None) -> GraphError:
     if _is_permission(code, subcode):
         return PermissionMissingError(told, code, subcode, _permission(str(error.get("message", ""))))
     if code in _WRONG_APP or (code == 1 and "client secret" in str(error.get("message", ""))):
-        return WrongAppError(f"{told}: check FACEBOOK_APP_ID and FACEBOOK_APP_SECRET", code, subcode)
+        return WrongAppError(f"{told}: {_CHECK_APP}", code, subcode)
+    if code == 100 and "appsecret_proof" in str(error.get("message", "")):
+        # The secret is another one, or the token is another app's: only that account is known to be hit.
+        return RefusedError(f"{told}: {_CHECK_APP}, or whether the token is this app's", code, subcode)
     if code == 2642:
         return StaleCursorError(told, code, subcode)
     if code in _UNAVAILABLE or code == -2 or error.get("is_transient") is True:

@@ -128,6 +128,7 @@ def exchange(line: Line, token: str) -> tuple[str, datetime | None]:
 def inspect(line: Line, token: str) -> TokenFacts:
     """Ask Facebook about a token (`debug_token`). Raises ConfigError without the app's id and secret, GraphError.
 
+    No TokenError: what is wrong with the token is in the facts, with the app's own it is WrongAppError.
     As the inner call of a batch, since as a call of its own it would carry the token in its URL.
     """
     (answer,) = line.app().batch([Inner("GET", "debug_token", {"input_token": token})], again=True)

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import money, output
+from ibctl import money, outfiles, output
 
 # How many rows Python holds in memory.
 FETCH = 2_000
@@ -155,7 +155,7 @@ def _copy(session: Session, query: Query, columns: Sequence[str], path: Path | N
 @contextmanager
 def _bytes_to(path: Path | None) -> Iterator[BinaryIO]:
     if path is not None:
-        with output.atomic_file(path) as stream:
+        with outfiles.atomic_file(path) as stream:
             yield stream.buffer
         return
     sys.stdout.flush()

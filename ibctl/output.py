@@ -10,18 +10,17 @@ import csv
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, NoReturn, TextIO
+from typing import IO, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from ibctl import money, rendering
+from ibctl import money, outfiles, rendering
 from ibctl.errors import RequestError, UsageError
 
 Row = Mapping[str, Any]
@@ -84,8 +83,6 @@ class Listing:
     columns: str | None = None
 
 
-# Bytes: a call of the system for each few lines would cost a large export a tenth of its time.
-WRITTEN_AT_ONCE = 256 * 1024
 # What a column of text is folded to in a table, and no further.
 NARROWEST = 12
 # What a terminal shows of one cell: a broker's name of ten thousand letters would be all that there is to see. JSON,
@@ -124,19 +121,24 @@ def _closed_pipe() -> NoReturn:
 
 def say(line: str) -> None:
     """Print a line of text on stdout, as data."""
-    sys.stdout.write(rendering.printable(line) + "\n")
+    sys.stdout.write(rendering.one_line(line) + "\n")
 
 
-def data(text: str) -> None:
+def text(lines: str) -> None:
+    """Print a text of several lines on stdout, like a plan as somebody wrote it."""
+    sys.stdout.write(rendering.printable(lines.rstrip("\n")) + "\n")
+
+
+def data(document: str) -> None:
     """Print a whole document on stdout, as it is."""
-    sys.stdout.write(text)
+    sys.stdout.write(document)
 
 
 def heading(line: str) -> None:
     """Print a line of text on stdout that stands out on a terminal."""
     from rich.text import Text
 
-    _console().print(Text(rendering.printable(line), style="bold"))
+    _console().print(Text(rendering.one_line(line), style="bold"))
 
 
 def note(message: str) -> None:
@@ -218,7 +220,7 @@ def show(rows: Iterable[Row], columns: Sequence[Column], listing: Listing, *, ti
     if listing.output is None:
         _write(counted, chosen, listing.format, sys.stdout, title)
     else:
-        with atomic_file(listing.output) as stream:
+        with outfiles.atomic_file(listing.output) as stream:
             _write(counted, chosen, listing.format, stream, title)
     return counted.count
 
@@ -232,7 +234,7 @@ def bars(amounts: Sequence[tuple[str, Decimal]]) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for label, amount in amounts:
         bar = Bar(float(longest) or 1, 0, float(max(amount, Decimal(0))), width=40)
-        table.add_row(rendering.printable(label), bar, money.show(amount))
+        table.add_row(rendering.one_line(label), bar, money.show(amount))
     _console().print(table)
 
 
@@ -247,7 +249,7 @@ def show_record(row: Row, columns: Sequence[Column], listing: Listing) -> None:
     if listing.output is None:
         sys.stdout.writelines(lines)
     else:
-        with atomic_file(listing.output) as stream:
+        with outfiles.atomic_file(listing.output) as stream:
             stream.writelines(lines)
 
 
@@ -388,48 +390,3 @@ def _table_console(stream: IO[str]) -> Any:
     from rich.console import Console
 
     return _console() if stream is sys.stdout else Console(file=stream, width=1000, no_color=True)
-
-
-# ---------------------------------------------------------------------------------------------------------------- files
-
-
-@contextmanager
-def atomic_file(path: Path, *, private: bool = False, lasting: bool = True) -> Iterator[TextIO]:
-    """Open a text file that appears under its name only when it is complete; a `private` one with mode 0600.
-
-    A `lasting` one is waited for until it lies on the disk; for thousands of files that can simply be made again, that
-    would be most of the time. Raises RequestError naming the path when it cannot be written.
-    """
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
-    except OSError as exc:
-        raise RequestError(f"cannot write {path}: {exc.strerror}") from None
-    try:
-        with os.fdopen(handle, "w", WRITTEN_AT_ONCE, encoding="utf-8", newline="") as stream:
-            yield stream
-            stream.flush()
-            if lasting:
-                os.fsync(stream.fileno())
-        if not private:  # as it was made
-            Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except OSError as exc:
-        Path(temporary).unlink(missing_ok=True)
-        raise RequestError(f"cannot write {path}: {exc.strerror}") from None
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def make_folder(path: Path) -> None:
-    """Make sure that a folder is there; a new one is its owner's only. Raises RequestError naming it."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as exc:
-        raise RequestError(f"cannot make the folder {path}: {exc.strerror}") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -14,8 +14,11 @@ from typing import Any
 
 from ibctl import money, utf8
 
-# Everything that moves a cursor, hides text or turns its direction: C0 and C1 controls, bidi and zero-width marks.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# Everything that moves a cursor, hides text or turns its direction: C0 and C1 controls, line and paragraph separators,
+# bidi and zero-width marks.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+)
 
 
 def counted(number: int, thing: str) -> str:

@@ -97,6 +97,22 @@ def test_what_is_said_is_one_line_whatever_a_lead_typed(
     assert capsys.readouterr().err.endswith("lead a\\nError: all is lost\\tb\\x1b[2J is not there\n")
 
 
+@pytest.mark.parametrize("say", [output.say, output.heading])
+def test_a_line_of_data_is_one_line_too(say: Callable[[str], None], capsys: pytest.CaptureFixture[str]) -> None:
+    say("lead a\nall is well\x85\u2028\u2029b")
+    assert capsys.readouterr().out == "lead a\\nall is well\\x85\\u2028\\u2029b\n"
+
+
+def test_a_text_of_several_lines_keeps_them_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    output.text("[plan]\n\tname = 'a\x1b[2J'\n\n")
+    assert capsys.readouterr().out == "[plan]\n\tname = 'a\\x1b[2J'\n"
+
+
+@pytest.mark.parametrize("mark", "\u061c\u200b\u200e\u2028\u2029\u202e\u2060\u2064\u2066\ufeff")
+def test_what_hides_or_turns_text_is_shown_as_an_escape(mark: str) -> None:
+    assert rendering.one_line(f"a{mark}b") == f"a\\u{ord(mark):04x}b"
+
+
 def test_markup_in_data_is_not_interpreted(capsys: pytest.CaptureFixture[str]) -> None:
     output.show([ROW | {"name": "[red]x[/red]"}], COLUMNS, Listing())
     output.note("[bold]y[/bold]")

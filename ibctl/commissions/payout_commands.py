@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ibctl import days, db, errors, months, output, rendering, utf8
+from ibctl import days, db, errors, months, outfiles, output, rendering, utf8
 from ibctl.commissions import completion, exporting, payouts, reconciling
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.arguments import MonthOption, suggest_months
@@ -321,9 +321,9 @@ def _note(written: db.Written, done: str) -> None:
 
 
 def _write(folder: Path, files: list[PayoutFile]) -> None:
-    output.make_folder(folder)
+    outfiles.make_folder(folder)
     for file in files:
-        with output.atomic_file(folder / file.name, private=True) as stream:
+        with outfiles.atomic_file(folder / file.name, private=True) as stream:
             stream.write(file.text)
 
 

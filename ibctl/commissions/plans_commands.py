@@ -110,7 +110,7 @@ def show(
     with db.reading() as session:
         plan = plans.find(session, name, version)
     if form is Format.table:
-        output.say(plan.source.rstrip("\n"))
+        output.text(plan.source)
     else:
         output.show([plans.row(plan) | {"source": plan.source}], [*COLUMNS, Column("source")], Listing(form))
 

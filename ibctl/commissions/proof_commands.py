@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from ibctl import db, errors, money, months, output, rendering
+from ibctl import db, errors, money, months, outfiles, output, rendering
 from ibctl.commissions import explain as explaining
 from ibctl.commissions import rules, verifying, whynot
 from ibctl.commissions.arguments import IbArgument, MonthArgument, suggest_months
@@ -69,9 +69,9 @@ def _row(line: Line) -> dict[str, Any]:
 def _write_tree(found: explaining.Explanation, to_file: Path | None) -> None:
     text = json.dumps([_tree(found.payout), _tree(found.spend)], ensure_ascii=False, indent=2)
     if to_file is None:
-        output.say(text)
+        output.data(text + "\n")
     else:
-        with output.atomic_file(to_file) as stream:
+        with outfiles.atomic_file(to_file) as stream:
             stream.write(text + "\n")
 
 

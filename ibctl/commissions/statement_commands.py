@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ibctl import config, db, months, output
+from ibctl import config, db, months, outfiles, output
 from ibctl.commissions import dossiers, statement_pages, statements
 from ibctl.commissions.arguments import IbArgument, MonthArgument, suggest_months
 from ibctl.errors import RequestError, UsageError
@@ -79,7 +79,7 @@ def _state_all(words: Sequence[str], form: str, folder: Path | None) -> None:
     if len(words) > 1 or folder is None:
         raise UsageError("--all takes a folder, and at most a month: statement --all 2025-10 -o DIR")
     month, count = _month(words), 0
-    output.make_folder(folder)
+    outfiles.make_folder(folder)
     with db.reading() as session:
         for found in statements.build(session, month):
             path = folder / f"statement-{month}-{found.user_id}.{form}"
@@ -92,7 +92,7 @@ def _state_all(words: Sequence[str], form: str, folder: Path | None) -> None:
 
 def _save(path: Path, text: str, *, lasting: bool = True) -> None:
     # What an IB earns is its own affair.
-    with output.atomic_file(path, private=True, lasting=lasting) as stream:
+    with outfiles.atomic_file(path, private=True, lasting=lasting) as stream:
         stream.write(text)
 
 
@@ -117,7 +117,7 @@ def dossier(
         user = users.find(session, ib, role=Role.IB)
         files = dossiers.of_ib(session, user, chosen)
     place = folder or Path(f"dossier-{user.id}-{chosen}")
-    output.make_folder(place)
+    outfiles.make_folder(place)
     for name, text in files.items():
         _save(place / name, text)
     output.note(f"dossier of {user.email} for {chosen}: {place}; the IB runs `python3 verify.py` in it")

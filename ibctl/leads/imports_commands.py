@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ibctl import db, output, rendering
+from ibctl import db, outfiles, output, rendering
 from ibctl.errors import UsageError
 from ibctl.leads import batches, mappings
 from ibctl.leads.import_command import complete_mapping
@@ -138,7 +138,7 @@ def _write_csv(file: Path | None, batch: LeadImport, rejects: Iterator[Any]) -> 
     if file is None:
         write(sys.stdout)
         return
-    with output.atomic_file(file) as stream:
+    with outfiles.atomic_file(file) as stream:
         write(stream)
 
 
@@ -192,6 +192,6 @@ def show_mapping(
     with db.reading() as session:
         row = mappings.row(mappings.find(session, name))
     if format is Format.table and file is None and columns is None:
-        output.say(row["text"].rstrip("\n"))
+        output.text(row["text"])
         return
     output.show_record(row, MAPPING_COLUMNS, Listing(format, file, columns))

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from ibctl import output, rendering
+from ibctl import outfiles, output, rendering
 from ibctl.errors import RequestError, UsageError
 from ibctl.tabular.source import STANDARD_INPUT
 from ibctl.tabular.table import Table
@@ -90,7 +90,7 @@ class RejectFile:
 
     def _stage(self) -> AbstractContextManager[TextIO]:
         self._staged = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        return output.atomic_file(self._staged, private=self.private)
+        return outfiles.atomic_file(self._staged, private=self.private)
 
     def _device(self) -> TextIO:
         try:

@@ -216,6 +216,23 @@ def test_what_a_lead_typed_cannot_move_the_terminals_cursor(sql: Sql, ibctl: Run
     assert "\\x1b[2Jx" in shown
 
 
+def test_the_head_of_a_change_set_cannot_be_forged(
+    sql: Sql, ibctl: Run, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IBCTL_ACTOR", "eve\n  by       root on db1")
+    config.use_env_file(None)
+    number = write(lead("a"))
+    forged = "ibctl leads add\n  reason   asked for by the owner\u2028  wrote    nothing"
+    sql("UPDATE ibctl.change_set SET command = %s", forged)
+    shown = ibctl("audit", "show", number).stdout
+    assert ibctl("audit", "show", number, "--output", tmp_path / "shown").exit_code == 0
+    assert (tmp_path / "shown").read_text() == shown
+    lines = shown.splitlines()
+    assert r"  by       eve\n  by       root on db1" in lines[1]
+    assert [line.split()[0] for line in lines[1:6]] == ["by", "at", "command", "reason", "wrote"]
+    assert r"\n  reason   asked for by the owner\u2028  wrote    nothing" in lines[3]
+
+
 def test_numbers_are_completed_with_their_commands_and_silence_where_nothing_answers(sql: Sql, process: Run) -> None:
     numbers = [write(lead("a"), command="leads import x.csv"), write(lead("b"))]
 

@@ -10,7 +10,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from ibctl import db, errors, output, rendering
+from ibctl import db, errors, outfiles, output, rendering
 from ibctl.admin.audit import completion, rules, service
 from ibctl.admin.audit import undo as undoing
 from ibctl.errors import RequestError
@@ -103,7 +103,7 @@ def show(
         head = service.head(session, number)
         changes = service.changes(session, number, limit=limit, **filters)
         if form is Format.table and columns is None:
-            with output.atomic_file(to_file) if to_file else nullcontext() as stream:
+            with outfiles.atomic_file(to_file) if to_file else nullcontext() as stream:
                 _print_changes(head, changes, stream)
         elif form in (Format.json, Format.ids):
             output.show(changes, CHANGE_COLUMNS, Listing(form, to_file, columns))
@@ -121,12 +121,13 @@ def _print_changes(head: dict[str, Any], changes: Iterable[dict[str, Any]], stre
         if stream is None:
             output.say(text)
         else:
-            stream.write(rendering.printable(text) + "\n")
+            stream.write(rendering.one_line(text) + "\n")
 
     for text in _head_lines(head):
         line(text)
     for change in changes:
-        line(f"\n{change['table']} {change['id']} {rules.WRITTEN[change['operation']]}")
+        line("")
+        line(f"{change['table']} {change['id']} {rules.WRITTEN[change['operation']]}")
         for text in _field_lines(change):
             line(text)
 

@@ -288,10 +288,10 @@ def release(session: Session, ib: User, month: Month, *, reason: str) -> Decimal
         raise NotFoundError(f"{month} of {ib.email} is not held")
     if held is not None:
         held.released_at, held.released_by, held.release_reason = clock.now(), config.settings().actor, reason
-    if row is None or row.payment_status != "HELD":
+    if row is None or row.payment_status not in rules.OPEN:
         return rules.ZERO
-    row.payment_status = "PENDING"
-    row.updated_at = clock.now()
+    if row.payment_status == "HELD":
+        row.payment_status, row.updated_at = "PENDING", clock.now()
     session.flush()
     # Closing left it alone while it was held.
     return carrying.carry(session, month, ids_=[row.id]) if seals.closed(session, month) else rules.ZERO

@@ -26,6 +26,9 @@ OBSTACLES = {
 PAYABLE = """
 SELECT c.id, c."userId", u.email, c.year, c.month, c."totalPayout"::numeric AS amount, n."payableFrom",
   CASE WHEN c."paymentStatus" <> 'PENDING' THEN c."paymentStatus"
+    -- The web application writes the status, too.
+    WHEN EXISTS (SELECT FROM ibctl.commission_hold h WHERE h."userId" = c."userId" AND h.year = c.year
+                 AND h.month = c.month AND h."releasedAt" IS NULL) THEN 'HELD'
     WHEN NOT c."totalPayout" > 0 THEN 'nothing'
     WHEN n.id IS NOT NULL AND CAST(n.figures->>'totalPayout' AS numeric) <> c."totalPayout"::numeric
       OR coalesce(b.booked, 0) <> coalesce(

@@ -4,6 +4,7 @@ An IB with a commission in the month is left out of a batch with a code:
 
     excluded        by --exclude
     not_named       by --only, which names others
+    held            a hold of it is in force, though its row says PENDING
     not_due         not before its plan's day
     to_calculate    something was booked into the month since it was calculated
     no_payee        nobody has said where its money goes
@@ -108,6 +109,8 @@ def reason_to_skip(row: Mapping[str, Any], choice: Choice, rates: Mapping[str, R
             "to_calculate",
             "something was booked into it, or it was edited, since: `ibctl commissions run` first",
         )
+    if row["obstacle"] is not None:
+        return "held", "a hold is in force: `ibctl commissions release` ends it"
     return _trouble_with_payee(row, choice, rates)
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from ibctl import crypto, db, ids, money
+from ibctl.admin.audit import undo as undoing
 from ibctl.commissions import adjustments, closing, drifting, payouts, plan_files, plans, reconciling, service
 from ibctl.commissions.bank_files import Movement
 from ibctl.errors import RequestError
@@ -68,6 +69,13 @@ SELECT "userId", sum(amount) FROM (
 ) x GROUP BY 1
 """
 
+_AT_ODDS = """
+SELECT c."userId", c.year, c.month, c."paymentStatus", count(h.id) FROM "IbCommission" c
+LEFT JOIN ibctl.commission_hold h ON h."userId" = c."userId" AND h.year = c.year AND h.month = c.month
+  AND h."releasedAt" IS NULL
+GROUP BY c.id HAVING count(h.id) <> CASE WHEN c."paymentStatus" = 'HELD' THEN 1 ELSE 0 END
+"""
+
 
 class Books(RuleBasedStateMachine):
     """Runs, adjustments, closings, true-ups, holds, payments in any order, on a database of its own."""
@@ -90,10 +98,10 @@ class Books(RuleBasedStateMachine):
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
-    def writing(self) -> Iterator[db.Transaction]:
+    def writing(self, undoes: int | None = None) -> Iterator[db.Transaction]:
         """A transaction whose refusal is no fault: what is refused leaves nothing behind."""
         try:
-            with db.transaction() as session:
+            with db.transaction(undoes=undoes) as session:
                 yield session
         except RequestError:
             pass
@@ -156,6 +164,14 @@ class Books(RuleBasedStateMachine):
         with self.writing() as session:
             adjustments.release(session, session.get_one(User, ib), month, reason="r")
 
+    @rule(data=st.data())
+    def undo_a_hold_or_release(self, data: st.DataObject) -> None:
+        found = [row[0] for row in self.sql("SELECT id FROM ibctl.change_set WHERE counts ? 'commission_hold'")]
+        if found:
+            chosen = data.draw(st.sampled_from(found))
+            with self.writing(undoes=chosen) as session:
+                undoing.undo(session, chosen)
+
     @rule(month=months)
     def pay_out(self, month: Month) -> None:
         with self.writing() as session:
@@ -195,6 +211,11 @@ class Books(RuleBasedStateMachine):
             earned, gone, carried = (dict(self.sql(query)) for query in (_EARNED, _GONE, _CARRIED))
             for ib in IBS:
                 assert earned.get(ib, 0) == gone.get(ib, 0) + carried.get(ib, 0)
+
+    @invariant()
+    def what_is_held_is_held_by_a_hold(self) -> None:
+        if hasattr(self, "paid"):
+            assert self.sql(_AT_ODDS) == []
 
     def teardown(self) -> None:
         """Bring everything up to date: then each IB has got, gets or is owed what its leads are worth today."""

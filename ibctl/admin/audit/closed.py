@@ -12,12 +12,10 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl.admin.audit.sql import Table
+from ibctl.admin.audit.sql import IMAGE, Table
 
 _TOGETHER = ("closed_month", "adjustment", "IbCommission", "commission_state")
 _READY = "r.state = 'ready'"
-_IMAGE = """JOIN ibctl.change_image c ON c."changeSetId" = :id AND c.step = r.first_step
-        AND c."tableName" = r.table_name AND c."rowId" = r.row_id"""
 _MONTH = "to_char(make_date({0}.year, {0}.month, 1), 'YYYY-MM')"
 # Closed by another change set than the one that is taken back.
 _CLOSED = """ibctl.closed_month m ON m.year = k.year AND m.month = k.month AND m."changeSetId" <> :id"""
@@ -37,7 +35,7 @@ _ADJUSTMENTS = sa.text(
       SELECT r.number, CASE WHEN p.id IS NULL THEN 'closed' ELSE 'counted' END AS reason,
         jsonb_build_object('month', {_MONTH.format("k")}, 'ib', coalesce(u.email, k."userId"),
           'status', p."paymentStatus") AS detail
-      FROM pg_temp.undo_row r {_IMAGE}
+      FROM pg_temp.undo_row r {IMAGE}
       CROSS JOIN LATERAL jsonb_to_record(coalesce(c."before", c."after")) AS k ("userId" text, year int, month int)
       LEFT JOIN "IbCommission" p ON p."userId" = k."userId" AND p.year = k.year AND p.month = k.month
         AND p."paymentStatus" IN ('PROCESSING', 'PAID')
@@ -74,7 +72,7 @@ _PLANS = sa.text(
     FROM (
       SELECT r.number,
         jsonb_build_object('plan', p.name, 'version', p.version, 'month', min({_MONTH.format("k")})) AS detail
-      FROM pg_temp.undo_row r {_IMAGE}
+      FROM pg_temp.undo_row r {IMAGE}
       CROSS JOIN LATERAL jsonb_to_record(coalesce(c."after", c."before")) AS p (name text, version int)
       JOIN ibctl.commission_snapshot n ON n.plan->>'name' = p.name AND CAST(n.plan->>'version' AS int) = p.version
       JOIN ibctl.commission_state s ON s."snapshotId" = n.id

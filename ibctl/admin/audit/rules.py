@@ -122,6 +122,12 @@ def why(reason: str | None, detail: Mapping[str, Any], writer: str | None) -> st
                 f"goes with the closing of {detail['month']}, which cannot be taken back: something rests on it; "
                 f"`ibctl commissions reopen {detail['month']}` takes that back too, where it can"
             )
+        case "hold":
+            effect = "holds it again" if detail["way"] == "hold" else "lets it go"
+            return (
+                f"a hold, its commission's status and what was carried on go back only together: "
+                f"`ibctl commissions {detail['way']} {detail['ib']} {detail['month']}` {effect}"
+            )
         case "merge":
             return f"goes with a merge, of which lead {detail['lead']} cannot be set back"
         case "reopened":

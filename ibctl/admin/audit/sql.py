@@ -66,6 +66,9 @@ PLAN_FOR_MANY = sa.text(
 
 _FIRST = """c."changeSetId" = :id AND c.step = r.first_step AND c."tableName" = r.table_name AND c."rowId" = r.row_id"""
 
+# What an undo_row `r` was before the change set, and as what that wrote it first.
+IMAGE = f"JOIN ibctl.change_image c ON {_FIRST}"
+
 # ------------------------------------------------------------------------------------------------------ the net effect
 
 # What the change set did to the rows of a table, and as what it left them.

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from ibctl import db
-from ibctl.admin.audit import closed, merged, rules, sealed, service, sql
+from ibctl.admin.audit import closed, held, merged, rules, sealed, service, sql
 from ibctl.admin.audit.sql import Reference, Table
 from ibctl.errors import RequestError
 from ibctl.models.ledger import CAPTURED, ChangeSet
@@ -83,6 +83,7 @@ def undo(session: Session, number: int) -> Outcome:
     _refuse_repetition(session, number)
     sealed.block(session, number, tables)
     closed.block(session, number, tables)
+    held.block(session, number, tables)
     merged.block(session, number, tables)
     _reverse_all(session, number, tables)
     return _outcome(session, change_set)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ibctl import config, crypto, db, output
+from ibctl import db, output, sealing
 from ibctl.ads import account_rules, accounts, action_rules, arguments, survey, trouble
 from ibctl.ads.accounts import Connection, Stored
 from ibctl.ads.survey import Survey
@@ -16,7 +16,7 @@ from ibctl.errors import RequestError, UsageError
 from ibctl.integrations.facebook.client import Line
 from ibctl.integrations.facebook.failures import GraphError
 from ibctl.integrations.facebook.identity import AdAccount, Page
-from ibctl.models.platform import User
+from ibctl.models.platform import Role, User
 from ibctl.output import Column
 from ibctl.users import completion
 from ibctl.users import service as users
@@ -82,9 +82,9 @@ def connect(
     if account and all_:
         raise UsageError("--account and --all exclude each other")
     wanted = [account_rules.act(one) for one in account or ()]
-    crypto.key_bytes(config.settings().encryption_key)  # before anything is asked of anybody
     with db.reading() as session:
-        owner = users.find(session, user)
+        owner = users.find(session, user, role=Role.IB)
+        sealing.require_key(session)  # before anything is asked of anybody
     found = _first_look(output.secret("Facebook token"))
     chosen = _choose_accounts(found, wanted, everything=all_)
     chosen_page = _choose_page(found, page)

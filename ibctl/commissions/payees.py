@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config, crypto, db, imports, tabular
+from ibctl import clock, config, crypto, db, imports, sealing, tabular
 from ibctl.commissions import payee_rules as rules
 from ibctl.commissions import seals
 from ibctl.commissions.payee_rules import Destination
@@ -40,7 +40,11 @@ class PayeesImport:
 
 
 def save(session: Session, ib: User, wanted: Destination) -> Payee:
-    """Pay an IB there from now on. What is the same already is not written; batches keep what they were made with."""
+    """Pay an IB there from now on. What is the same already is not written; batches keep what they were made with.
+
+    Raises ConfigError for a key that opens nothing of what is stored.
+    """
+    sealing.require_key(session)
     db.lock(session, LOCK)
     payee = session.get(Payee, ib.id)
     if payee is None:
@@ -107,7 +111,7 @@ def find(session: Session, ib: User) -> Payee:
 def import_payees(session: Session, file: tabular.Table, rejects: tabular.RejectFile) -> PayeesImport:
     """Write the payees of a file. Raises RequestError when its columns do not fit, ConfigError without a key."""
     columns = tabular.columns(file, rules.ALIASES, ["ib", "name", "account"])
-    crypto.key_bytes(config.settings().encryption_key)
+    sealing.require_key(session)
     db.lock(session, LOCK)
     reading = imports.Reading(file, columns, rejects, _reader(_ibs(session)))
     known = {payee.id: payee for payee in session.exec(select(Payee))}

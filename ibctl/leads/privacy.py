@@ -13,7 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import clock, config, crypto, rendering
+from ibctl import clock, config, crypto, rendering, sealing
 from ibctl.leads import naming, sql
 
 PREFIX = "erased-"
@@ -198,7 +198,7 @@ def erase(session: Session, names: Sequence[str], *, before: datetime | None) ->
     """Erase the persons behind these leads, or behind all that were captured before a moment (naive UTC).
 
     What was erased already is left alone. The command's own line in the record names the leads by their ids. Raises
-    as `naming.find` does, and ConfigError without an encryption key where there are MT5 accounts.
+    as `naming.find` does, and ConfigError without the encryption key where there are MT5 accounts.
     """
     found = naming.find(session, names) if names else []
     session.execute(_CREATE)
@@ -208,7 +208,7 @@ def erase(session: Session, names: Sequence[str], *, before: datetime | None) ->
         pass
     session.execute(sa.text("ANALYZE lead_erased"))
     counts = session.execute(_COUNTS).one()
-    password = crypto.seal("").text if counts.sealed else ""
+    password = _no_password(session) if counts.sealed else ""
     for statement in _UPDATES:
         session.execute(sa.text(statement), {**values, "password": password})
     images = _scrub(session, password)
@@ -216,6 +216,11 @@ def erase(session: Session, names: Sequence[str], *, before: datetime | None) ->
     if names:
         config.use_command(["leads", "anonymize", *found])
     return Erased(counts.leads, counts.activities, counts.credentials, images, refused)
+
+
+def _no_password(session: Session) -> str:
+    sealing.require_key(session)
+    return crypto.seal("").text
 
 
 def _scrub(session: Session, password: str) -> int:

@@ -255,7 +255,7 @@ def deactivate(session: Session, who: Sequence[str]) -> list[User]:
 
     Raises RequestError when no active administrator would be left.
     """
-    admins = _hold_active_admins(session)
+    admins = hold_active_admins(session)
     users = [_hold(session, user) for user in _distinct(session, who)]
     changed = [user for user in users if user.is_active]
     _require_admin_left(admins, changed)
@@ -280,7 +280,7 @@ def unlock(session: Session, who: Sequence[str]) -> list[User]:
 
 def set_role(session: Session, who: str, *, role: Role) -> User:
     """Give an account a role. Raises RequestError when no active administrator would be left."""
-    admins = _hold_active_admins(session)
+    admins = hold_active_admins(session)
     user = _hold(session, find(session, who))
     if role is not Role.ADMIN:
         _require_admin_left(admins, [user])
@@ -295,7 +295,7 @@ def _distinct(session: Session, who: Sequence[str]) -> list[User]:
     return [users[user_id] for user_id in sorted(users)]
 
 
-def _hold_active_admins(session: Session) -> set[str]:
+def hold_active_admins(session: Session) -> set[str]:
     """Return the ids of the active administrators and keep their rows from changing until the transaction ends.
 
     A second run waits here, and then sees what the first left.
@@ -312,7 +312,24 @@ def _hold_active_admins(session: Session) -> set[str]:
 def _require_admin_left(admins: set[str], leaving: Sequence[User]) -> None:
     going = [user.email for user in leaving if user.id in admins]
     if going and len(going) == len(admins):
-        raise RequestError(
-            f"{', '.join(going)}: no active administrator would be left, nothing was written; "
-            "make another one first: `ibctl users set-role USER --role ADMIN`"
-        )
+        raise _none_left(f"{', '.join(going)}: ")
+
+
+def require_an_admin(session: Session, admins: set[str]) -> None:
+    """Raise RequestError where there were active administrators, `admins`, and none is left in this transaction."""
+    if admins and not hold_active_admins(session):
+        raise _none_left()
+
+
+def _none_left(who: str = "") -> RequestError:
+    return RequestError(
+        f"{who}no active administrator would be left, nothing was written; "
+        "make another one first: `ibctl users set-role USER --role ADMIN`"
+    )
+
+
+def lacks_administrator(connection: sa.Connection) -> bool:
+    """Whether there are accounts, and none of them is an active administrator's."""
+    anybody, active = sa.select(col(User.id)), sa.and_(col(User.role) == Role.ADMIN, col(User.is_active))
+    query = sa.select(sa.and_(anybody.exists(), sa.not_(anybody.where(active).exists())))
+    return bool(connection.execute(query).scalar_one())

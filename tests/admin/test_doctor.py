@@ -63,6 +63,19 @@ def test_a_database_that_does_not_answer_or_is_not_prepared_is_a_problem(
     assert (new.exit_code, findings(new)["schema"][2]) == (7, "run `ibctl db upgrade`")
 
 
+def test_a_platform_without_an_active_administrator_is_warned_of(
+    database: str, sql: Callable[..., object], ibctl: Run
+) -> None:
+    sql(
+        'INSERT INTO "User" (id, email, password, role, "isActive", "updatedAt")'
+        " VALUES ('a', 'boss@x.y', 'x', 'ADMIN', true, now()), ('b', 'ib@x.y', 'x', 'IB', true, now())"
+    )
+    assert "administrators" not in findings(ibctl("doctor", "-f", "json"))
+    sql('UPDATE "User" SET "isActive" = false WHERE id = \'a\'')
+    ended = ibctl("doctor", "-f", "json")
+    assert (ended.stderr, findings(ended)["administrators"][0]) == ("works, with warnings\n", "warning")
+
+
 def test_a_key_that_opens_nothing_is_a_problem(database: str, sql: Callable[..., object], process: Run) -> None:
     sql(
         'INSERT INTO "SystemeConfig" (id, "apiKey", "updatedAt") VALUES (%s, %s, now())',

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ibctl import crypto, db
+from ibctl import crypto, db, sealing
 from ibctl.admin.secrets import service
 
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -60,7 +60,7 @@ def test_a_generated_key_alone_is_on_stdout(ibctl: Run, monkeypatch: pytest.Monk
 
 
 def test_the_encrypted_columns_are_those_of_the_platforms_document_and_of_payees() -> None:
-    assert {(column.table.name, column.name) for column in service.encrypted_columns()} == {
+    assert {(column.table.name, column.name) for column in sealing.columns()} == {
         ("FacebookAdAccount", "accessToken"),
         ("FacebookAdAccount", "pageAccessToken"),
         ("InvestorCredential", "password"),

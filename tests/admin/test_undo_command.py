@@ -181,3 +181,20 @@ def test_an_undo_of_leads_waits_for_a_run_that_counts_or_imports_leads(
         with pytest.raises(RequestError, match="is still at work after"):
             take_back(number)
     assert take_back(number)[0].left == 0
+
+
+@pytest.mark.parametrize("words", [["--yes"], ["--dry-run"], []])
+def test_the_last_active_administrator_is_not_undone(sql: Sql, ibctl: Run, words: list[str]) -> None:
+    assert ibctl("users", "add", "boss@x.com", "--role", "ADMIN", input="a long password 1\n").exit_code == 0
+    made = ibctl("undo", "1", *words)
+    assert (made.exit_code, sql('SELECT email FROM "User"')) == (3, [("boss@x.com",)])
+    assert "no active administrator would be left, nothing was written; make another one first" in made.stderr
+    ibctl("users", "add", "ib@x.com", "--role", "IB", input="a long password 1\n")
+    ibctl("users", "set-role", "ib@x.com", "--role", "ADMIN", "--yes")
+    ((number,),) = sql("SELECT max(id) FROM ibctl.change_set")
+    ibctl("users", "deactivate", "boss@x.com", "--yes")
+    risen = ibctl("undo", str(number), *words)
+    assert (risen.exit_code, sql("SELECT role FROM \"User\" WHERE email = 'ib@x.com'")) == (3, [("ADMIN",)])
+    assert "no active administrator would be left" in risen.stderr
+    assert ibctl("users", "activate", "boss@x.com").exit_code == 0
+    assert ibctl("undo", str(number), "--yes").exit_code == 0

@@ -115,6 +115,27 @@ def test_no_encryption_key_is_4_before_facebook_is_asked(
     assert (connect(ibctl).exit_code, facebook.calls) == (4, [])
 
 
+def test_a_key_that_opens_nothing_of_what_is_stored_seals_nothing(
+    anna: Ads, world: World, ibctl: Run, facebook: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed = crypto.encrypt("secret", "v" * 32)
+    anna.sql('INSERT INTO "SystemeConfig" (id, "apiKey", "updatedAt") VALUES (\'s\', %s, now())', sealed)
+    run = connect(ibctl)
+    assert (run.exit_code, facebook.calls, anna.change_sets()) == (4, [], 0)
+    assert run.stderr.startswith("Error: ENCRYPTION_KEY opens none of 1 encrypted values that are stored")
+    assert run.stderr.count("\n") == 1
+    # One that opens is enough: the others are damaged.
+    anna.sql('INSERT INTO "SystemeConfig" (id, "apiKey", "updatedAt") VALUES (\'a\', %s, now())', crypto.seal("x").text)
+    assert connect(ibctl).exit_code == 0
+
+
+def test_ad_accounts_are_an_ibs(anna: Ads, world: World, ibctl: Run, facebook: Server) -> None:
+    anna.sql("UPDATE \"User\" SET role = 'ADMIN'")
+    run = connect(ibctl)
+    assert (run.exit_code, facebook.calls) == (3, [])
+    assert "there is no IB 'anna@x.y': that account's role is ADMIN" in run.stderr
+
+
 def test_several_ad_accounts_have_to_be_chosen_from(anna: Ads, world: World, ibctl: Run) -> None:
     world.account("901", "1001", "Anna JPY", currency="JPY")
     run = connect(ibctl)
@@ -333,6 +354,22 @@ def test_undo_brings_the_tokens_back(anna: Ads, world: World, ibctl: Run) -> Non
     ibctl("ads", "accounts", "disconnect", "act_900", "--yes")
     assert ibctl("undo", "2", "--yes").exit_code == 0
     assert row(anna, '"accessToken", "isConnected"') == before
+
+
+def test_undo_tells_of_secrets_that_the_key_does_not_open(
+    anna: Ads, world: World, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(ibctl)
+    ibctl("ads", "accounts", "disconnect", "act_900", "--yes")
+    monkeypatch.setenv("ENCRYPTION_KEY", "v" * 32)
+    config.use_env_file(None)
+    for words in (["--dry-run"], ["--yes"]):
+        run = ibctl("undo", "2", *words)
+        assert run.exit_code == 0
+        assert "Warning: this ENCRYPTION_KEY does not open 2 secret(s) in the rows that go back" in run.stderr
+    monkeypatch.setenv("ENCRYPTION_KEY", KEY)
+    config.use_env_file(None)
+    assert "Warning" not in ibctl("undo", "3", "--yes").stderr
 
 
 def test_another_key_is_one_clear_line(anna: Ads, world: World, ibctl: Run, monkeypatch: pytest.MonkeyPatch) -> None:

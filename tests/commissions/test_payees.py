@@ -44,6 +44,18 @@ def everything(sql: Sql) -> str:
     return str(sql("SELECT to_jsonb(c) FROM ibctl.change c")) + str(sql("SELECT to_jsonb(s) FROM ibctl.change_set s"))
 
 
+def test_no_payee_is_sealed_with_a_key_that_opens_nothing(
+    ib: str, sql: Sql, ibctl: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed = crypto.encrypt("secret", "v" * 32)
+    sql('INSERT INTO "SystemeConfig" (id, "apiKey", "updatedAt") VALUES (\'s\', %s, now())', sealed)
+    (tmp_path / "payees.csv").write_text(f"ib,name,account\nib@x.y,Rosa Vidal,{IBAN}\n")
+    for command in ([*SET, "--method", "bank_transfer", "--currency", "EUR"], [*IMPORT, tmp_path / "payees.csv"]):
+        run = ibctl(*command, input=f"Rosa Vidal\n{IBAN}\n")
+        assert (run.exit_code, opened(sql)) == (4, [])
+        assert "ENCRYPTION_KEY opens none of 1 encrypted values that are stored" in run.stderr
+
+
 # ---------------------------------------------------------------------------------------------------------------- rules
 
 

@@ -179,7 +179,8 @@ def undo(
 
     Example: ibctl undo 42
     """
-    if not yes and not dry_run:
+    asked = not yes and not dry_run
+    if asked:
         # Nothing to ask for where nothing can be taken back; nor may it be done then.
         dry_run = not _confirm(number)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
@@ -195,6 +196,8 @@ def undo(
         finally:
             # It is done, even if nobody reads the list to its end.
             _announce(outcome, session.written)
+    if not asked:
+        _warn_of_key(outcome)
     _finish(outcome, everything=everything, shown=shown)
 
 
@@ -203,6 +206,7 @@ def _confirm(number: int) -> bool:
     with db.transaction(dry_run=True) as session:
         expected = undoing.undo(session, number)
     if expected.reversed:
+        _warn_of_key(expected)
         it = expected.change_set
         what = f"change set {number} ({it.actor}, {rendering.shown(it.created_at)} UTC: {it.command})"
         output.confirm(f"take back {what}: {expected.words}", yes=False)
@@ -213,6 +217,14 @@ def _announce(outcome: undoing.Outcome, written: db.Written) -> None:
     if outcome.reversed:
         done = "would take back" if written.dry_run else "took back"
         written.announce(f"{done} change set {outcome.change_set.id}: {outcome.words}")
+
+
+def _warn_of_key(outcome: undoing.Outcome) -> None:
+    if outcome.unopened:
+        output.warn(
+            f"this ENCRYPTION_KEY does not open {outcome.unopened:,} secret(s) in the rows that go back: they were "
+            "encrypted with another one; `ibctl secrets check` lists what does not open"
+        )
 
 
 def _finish(outcome: undoing.Outcome, *, everything: bool, shown: int) -> None:

@@ -312,6 +312,17 @@ def linked(reference: Reference) -> sa.TextClause:
 
 # ------------------------------------------------------------------------------------------------------------- outcome
 
+
+def back(table: Table, column: str) -> sa.TextClause:
+    """Return what reads a column of the rows that were put or set back, where it holds something."""
+    return sa.text(
+        f"""
+        SELECT cur."{column}" FROM {table.relation} cur JOIN pg_temp.undo_row r ON r.row_id = cur.id
+        WHERE r.table_name = :table AND r.state = 'ready' AND r.operation <> 'delete' AND cur."{column}" IS NOT NULL
+        """
+    )
+
+
 OUTCOME = sa.text(
     """
     SELECT state, reason, table_name, operation, count(*) AS rows FROM pg_temp.undo_row GROUP BY 1, 2, 3, 4

@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from ibctl import db
+from ibctl import config, crypto, db, sealing
 from ibctl.admin.audit import closed, held, merged, rules, sealed, service, sql
 from ibctl.admin.audit.sql import Reference, Table
-from ibctl.errors import RequestError
+from ibctl.errors import ConfigError, RequestError
 from ibctl.models.ledger import CAPTURED, ChangeSet
+from ibctl.users import service as users
 
 _COMMISSIONS = {
     "IbCommission", "commission_state", "commission_plan", "plan_assignment", "ib_group_member", "adjustment",
@@ -50,6 +51,8 @@ class Outcome:
     failed: int = 0
     # Rows that an earlier undo, or chance, had put back already. They are what was asked for.
     already: int = 0
+    # Secrets in the rows that are back which the present key does not open.
+    unopened: int = 0
 
     @property
     def left(self) -> int:
@@ -69,7 +72,7 @@ def undo(session: Session, number: int) -> Outcome:
     """Take back change set `number` row by row: its net effect, where nothing has been built upon it since.
 
     A second undo of the same change set waits for the first. Raises NotFoundError, and RequestError when it has been
-    taken back already or left nothing behind.
+    taken back already or left nothing behind, and where no active administrator would be left.
     """
     db.lock(session, f"undo {number}")
     change_set = service.find(session, number)
@@ -85,8 +88,12 @@ def undo(session: Session, number: int) -> Outcome:
     closed.block(session, number, tables)
     held.block(session, number, tables)
     merged.block(session, number, tables)
+    admins = users.hold_active_admins(session) if "User" in tables else set()
     _reverse_all(session, number, tables)
-    return _outcome(session, change_set)
+    users.require_an_admin(session, admins)
+    outcome = _outcome(session, change_set)
+    outcome.unopened = _unopened(session, tables)
+    return outcome
 
 
 def rows(session: Session, *, everything: bool, limit: int = 0) -> Iterator[dict[str, Any]]:
@@ -276,6 +283,22 @@ def _replay_step(session: Session, table: Table, operation: str, values: Mapping
             if not reference.refuses and session.execute(sql.linked(reference), values).scalar_one():
                 raise _BarredError
     session.execute(sql.reverse_step(table, operation), values)
+
+
+def _unopened(session: Session, tables: Mapping[str, Table]) -> int:
+    """Count the secrets in rows that were put or set back which the key does not open; without a key, none is tried."""
+    sealed = [column for column in sealing.columns() if column.table.name in tables]
+    try:
+        crypto.key_bytes(config.encryption_key())
+    except ConfigError:
+        return 0
+    return sum(_closed(session, tables[column.table.name], column.name) for column in sealed)
+
+
+def _closed(session: Session, table: Table, column: str) -> int:
+    values = {"table": table.name}
+    stored = session.execute(sql.back(table, column), values, execution_options={"yield_per": 2000}).scalars()
+    return sum(not sealing.opens(text) for text in stored)
 
 
 def _outcome(session: Session, change_set: ChangeSet) -> Outcome:

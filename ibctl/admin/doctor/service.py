@@ -11,12 +11,12 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from ibctl import __version__, clock, config, crypto, db
+from ibctl import __version__, clock, config, crypto, db, sealing
 from ibctl.admin.database import comparison, schema
-from ibctl.admin.secrets import service as secrets
 from ibctl.ads import account_checks
 from ibctl.commissions import payout_checks
 from ibctl.errors import IbctlError
+from ibctl.users import service as users
 
 # A clock that is off by more puts leads into the wrong day long before anybody notices.
 CLOCK_TOLERANCE = timedelta(seconds=30)
@@ -114,6 +114,7 @@ def _ready(connection: sa.Connection) -> Iterator[Finding]:
         _secrets,
         _payouts,
         _ad_accounts,
+        _administrators,
     )
     for check in checks:
         try:
@@ -155,18 +156,11 @@ def _models(connection: sa.Connection) -> Iterator[Finding]:
 
 
 def _secrets(connection: sa.Connection) -> Iterator[Finding]:
-    """Try the key on one value of each encrypted field; all of them is `ibctl secrets check`."""
-    columns = secrets.encrypted_columns()
-    samples = (connection.execute(sa.select(one).where(one.is_not(None)).limit(1)).scalar() for one in columns)
-    stored = [sealed.text for sealed in samples if sealed is not None]
+    """Try the key on a few values of each encrypted field; all of them is `ibctl secrets check`."""
+    stored = list(sealing.samples(connection))
     if not stored:
         return
-    failed = 0
-    for text in stored:
-        try:
-            crypto.decrypt(text, config.settings().encryption_key or "")
-        except crypto.SecretError:
-            failed += 1
+    failed = sum(not sealing.opens(text) for text in stored)
     if failed:
         yield Finding(
             "encryption key", "problem", f"{failed} of {len(stored)} sampled secrets do not decrypt with it",
@@ -174,6 +168,14 @@ def _secrets(connection: sa.Connection) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield Finding("encryption key", "ok", f"decrypts {len(stored)} sampled secret(s)")
+
+
+def _administrators(connection: sa.Connection) -> Iterator[Finding]:
+    if users.lacks_administrator(connection):
+        yield Finding(
+            "administrators", "warning", "there are accounts, but no active administrator",
+            "`ibctl users set-role USER --role ADMIN`, or `ibctl users activate` one",
+        )  # fmt: skip
 
 
 def _payouts(connection: sa.Connection) -> Iterator[Finding]:

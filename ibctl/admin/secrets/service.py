@@ -9,9 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import config, crypto
-from ibctl.crypto import SealedText, SecretError
-from ibctl.models import catalogue
+from ibctl import config, crypto, sealing
+from ibctl.crypto import SecretError
 
 BATCH = 2_000  # rows held in memory
 
@@ -39,7 +38,7 @@ class Check:
     def __init__(self) -> None:
         self.key = config.settings().encryption_key or ""
         crypto.key_bytes(self.key)
-        self.tallies = {column: Tally(column.table.name, column.name) for column in encrypted_columns()}
+        self.tallies = {column: Tally(column.table.name, column.name) for column in sealing.columns()}
 
     @property
     def failed(self) -> int:
@@ -101,9 +100,3 @@ class Check:
             return str(exc)
         self.tallies[column].opened += 1
         return None
-
-
-def encrypted_columns() -> list[sa.Column[Any]]:
-    """Return every encrypted column of the models, the web application's first."""
-    tables = sorted(catalogue.METADATA.tables.values(), key=lambda table: table.schema is not None)
-    return [column for table in tables for column in table.columns if isinstance(column.type, SealedText)]

@@ -87,12 +87,18 @@ def close(session: db.Transaction, month: Month, *, digest: str, reason: str | N
     return report, carried
 
 
-_OPEN_BEFORE = sa.text(
+# The months up to one that are not closed, and in which something waits for that: a commission that is neither being
+# paid nor paid, or a sum that was booked for an IB without one.
+_WAITING = sa.text(
     """
-    SELECT to_char(make_date(c.year, c.month, 1), 'YYYY-MM') FROM "IbCommission" c
-    WHERE (c.year, c.month) < (:year, :month) AND c."paymentStatus" IN ('PENDING', 'HELD')
-      AND NOT EXISTS (SELECT FROM ibctl.closed_month k WHERE k.year = c.year AND k.month = c.month)
-    ORDER BY 1 LIMIT 1
+    SELECT year, month FROM (
+      SELECT c.year, c.month FROM "IbCommission" c WHERE c."paymentStatus" IN ('PENDING', 'HELD')
+      UNION SELECT a.year, a.month FROM ibctl.adjustment a WHERE NOT EXISTS (
+        SELECT FROM "IbCommission" c WHERE c."userId" = a."userId" AND c.year = a.year AND c.month = a.month)
+    ) w
+    WHERE (year, month) <= (:year, :month)
+      AND NOT EXISTS (SELECT FROM ibctl.closed_month k WHERE k.year = w.year AND k.month = w.month)
+    ORDER BY 1, 2
     """
 )
 
@@ -104,12 +110,25 @@ def _require_closable(session: Session, month: Month) -> None:
     found = seals.closed(session, month)
     if found is not None:
         raise RequestError(f"{month} was closed on {found.closed_at:%Y-%m-%d} by {found.closed_by} already")
-    last = seals.last_closed(session)
-    if last is not None and month < last:
+    _require_next(session, month)
+
+
+def _require_next(session: Session, month: Month) -> None:
+    """Refuse a month that is not the next one. Without a gap, what one carries on is in the month that is closed next.
+
+    A month before the first closed one can still be closed when something waits in it; that is carried on into the
+    month after the last closed one.
+    """
+    waiting = [Month(*row) for row in session.execute(_WAITING, {"year": month.year, "month": month.month})]
+    following = seals.following(session)
+    first = min([month, *waiting, *([following] if following else [])])
+    if first < month:
+        raise RequestError(
+            f"close {first} first: months are closed one after the other, so that a balance always finds the next one"
+        )
+    if following is not None and month < following and month not in waiting:
+        last = seals.last_closed(session)
         raise RequestError(f"{last} is closed: months are closed in their order, because of what is carried on")
-    before = session.execute(_OPEN_BEFORE, {"year": month.year, "month": month.month}).scalar()
-    if before is not None:
-        raise RequestError(f"close {before} first: what it does not pay is carried on into later months")
 
 
 # The ids of the spend days that are not final, and of the leads whose MT5 accounts have not been read of late.

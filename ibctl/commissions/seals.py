@@ -29,6 +29,15 @@ def last_closed(session: Session) -> Month | None:
     return Month(found.year, found.month) if found else None
 
 
+def following(session: Session) -> Month | None:
+    """Return the month that follows the closed ones without a gap, or None while none is closed."""
+    closed_ones = {Month(one.year, one.month) for one in all_closed(session)}
+    month = min(closed_ones, default=None)
+    while month is not None and month in closed_ones:
+        month = month.next
+    return month
+
+
 def require_open(session: Session, month: Month) -> None:
     """Raise RequestError when a month is closed."""
     found = closed(session, month)

@@ -133,7 +133,7 @@ def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) ->
     updated = execute(session, sql.UPDATE, values)
     session.execute(sql.SNAPSHOT, values)
     summary = session.execute(sql.SUMMARY, values).one()
-    waiting = session.execute(sql.WAITING, values).first()
+    waiting = session.execute(sql.WAITING, {**values, **_since(seals.following(session))}).first()
     return RunResult(
         month=month,
         created=created,
@@ -147,6 +147,10 @@ def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) ->
         carried=summary.carried,
         waiting=(waiting[0], waiting[1], waiting[2]) if waiting else None,
     )
+
+
+def _since(following: Month | None) -> dict[str, int]:
+    return {"since_year": following.year if following else 0, "since_month": following.month if following else 0}
 
 
 def execute(session: Session, statement: sa.TextClause, values: Mapping[str, Any]) -> int:

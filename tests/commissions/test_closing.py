@@ -150,6 +150,78 @@ def test_months_are_closed_in_their_order_once_and_when_they_are_over(platform: 
     ]  # fmt: skip
 
 
+def test_a_balance_arrives_across_quiet_months_which_are_closed_in_between(
+    platform: Platform, ibctl: Run, strict: Callable[..., None]
+) -> None:
+    strict()
+    ib = platform.user("ib@x.y")
+    platform.lead(ib, "2025-06-03", "2025-06-04", 100)
+    platform.lead(ib, "2025-10-03", "2025-10-04", 200)
+    ok(close(ibctl, "2025-06"))
+    assert "1 balance of 2025-07, 30.00 USD: carried on when it is closed" in run(ibctl, "2025-10").stderr
+    for month, missing in (("2025-10", "2025-07"), ("2025-08", "2025-07")):
+        refused = close(ibctl, month)
+        assert (refused.exit_code, f"close {missing} first: months are closed one after" in refused.stderr) == (3, True)
+    for month in ("2025-07", "2025-08", "2025-09", "2025-10"):
+        ok(close(ibctl, month))
+    assert payouts(platform) == {6: 0, 7: 0, 8: 0, 9: 0, 10: 90}
+
+
+def test_a_month_in_which_nothing_is_can_be_closed(platform: Platform, ibctl: Run) -> None:
+    platform.user("ib@x.y")
+    closed = ok(close(ibctl, "2025-09"))
+    assert "2025-09 is closed: 0 IBs, 0.00 USD, 0.00 USD carried on" in closed.stderr
+    ok(close(ibctl, "2025-10"))
+    ok(ibctl("commissions", "reopen", "2025-10", "--reason", "r", "--yes"))
+    assert platform.sql("SELECT id FROM ibctl.closed_month") == [("2025-09",)]
+    assert platform.commissions() == []
+
+
+def test_a_month_that_was_never_run_stops_a_later_close(
+    platform: Platform, ibctl: Run, strict: Callable[..., None]
+) -> None:
+    strict()
+    ib = platform.user("ib@x.y")
+    for month in ("07", "08", "09"):
+        platform.lead(ib, f"2025-{month}-03", f"2025-{month}-04", 100)
+    ok(close(ibctl, "2025-07"))
+    assert "close 2025-08 first" in close(ibctl, "2025-09").stderr
+    for month in ("2025-08", "2025-09"):
+        ok(close(ibctl, month))
+    assert payouts(platform) == {7: 0, 8: 60, 9: 0}
+
+
+def test_before_the_first_closing_what_is_booked_for_an_ib_without_a_row_stops_a_later_close(
+    platform: Platform, ibctl: Run, strict: Callable[..., None]
+) -> None:
+    strict()
+    ib = platform.user("ib@x.y")
+    platform.lead(ib, "2025-09-03", "2025-09-04", 200)
+    with freeze_time("2025-07-15"):
+        ok(ibctl("commissions", "adjust", "ib@x.y", "2025-08", "20", "--reason", "r", "--yes"))
+    assert platform.commissions() == []
+    assert "close 2025-08 first" in close(ibctl, "2025-09").stderr
+    for month in ("2025-08", "2025-09"):
+        ok(close(ibctl, month))
+    assert payouts(platform) == {8: 0, 9: 80}
+
+
+# A month before the first closed one, calculated late, would otherwise neither be closed nor let another be.
+def test_what_waits_before_the_first_closed_month_is_closed_late_and_carried_behind_the_last(
+    platform: Platform, ibctl: Run, strict: Callable[..., None]
+) -> None:
+    strict()
+    ib = platform.user("ib@x.y")
+    for month in ("08", "09", "10"):
+        platform.lead(ib, f"2025-{month}-03", f"2025-{month}-04", 100)
+    ok(close(ibctl, "2025-09"))
+    run(ibctl, "2025-08")
+    assert "close 2025-08 first" in close(ibctl, "2025-10").stderr
+    ok(close(ibctl, "2025-08"))
+    ok(close(ibctl, "2025-10"))
+    assert payouts(platform) == {8: 0, 9: 0, 10: 90}
+
+
 def test_close_shows_first_how_sure_the_month_is(
     platform: Platform, ibctl: Run, strict: Callable[..., None], tmp_path: Path
 ) -> None:

@@ -26,7 +26,9 @@ from ibctl.months import Month
 
 # More of them before a release: IBCTL_TEST_SEQUENCES=500.
 SEQUENCES, STEPS = int(os.environ.get("IBCTL_TEST_SEQUENCES", "10")), 20
-MONTHS = [Month(2025, number) for number in (1, 2, 3)]
+MONTHS = [Month(2025, number) for number in (1, 2, 3, 4)]
+# In the second, no lead ever qualifies: what is carried on must get across it.
+BUSY = [month for month in MONTHS if month.month != 2]
 PLAN = """
 name = "strict"
 version = 1
@@ -76,6 +78,15 @@ LEFT JOIN ibctl.commission_hold h ON h."userId" = c."userId" AND h.year = c.year
 GROUP BY c.id HAVING count(h.id) <> CASE WHEN c."paymentStatus" = 'HELD' THEN 1 ELSE 0 END
 """
 
+# What was booked into months up to the last one and that no commission counts.
+_LEFT_BEHIND = """
+SELECT a.* FROM ibctl.adjustment a WHERE (a.year, a.month) <= (%s, %s) AND NOT EXISTS (
+  SELECT FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
+  JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+  WHERE c."userId" = a."userId" AND c.year = a.year AND c.month = a.month
+    AND n.inputs->'adjustments' @> jsonb_build_array(jsonb_build_object('id', a.id)))
+"""
+
 
 class Books(RuleBasedStateMachine):
     """Runs, adjustments, closings, true-ups, holds, payments in any order, on a database of its own."""
@@ -106,7 +117,7 @@ class Books(RuleBasedStateMachine):
         except RequestError:
             pass
 
-    @rule(ib=ibs, month=months, cpa=cpas)
+    @rule(ib=ibs, month=st.sampled_from(BUSY), cpa=cpas)
     def lead_qualifies(self, ib: str, month: Month, cpa: Decimal) -> None:
         self.sql(
             'INSERT INTO "Lead" (id, "userId", "leadCapturedAt", "qualifiedAt", "cpaEarned", "updatedAt")'
@@ -227,6 +238,13 @@ class Books(RuleBasedStateMachine):
             self.true_up(month)
         for month in later:
             self.run(month)
+            self.close(month)
+        # What a month does not pay has been taken in by the next one, and so on to the last.
+        assert self.sql(_LEFT_BEHIND, later[-1].year, later[-1].month) == []
+        assert self.sql(
+            'SELECT count(*) FROM "IbCommission" c WHERE NOT EXISTS ('
+            "SELECT FROM ibctl.closed_month m WHERE m.year = c.year AND m.month = c.month)"
+        ) == [(0,)]
         self.what_is_earned_is_paid_payable_held_or_carried()
         with db.reading() as session:
             assert all(not drifting.drift(session, month) for month in MONTHS if not self.is_open(month))

@@ -21,6 +21,7 @@ from ibctl.errors import RequestError
 from ibctl.tabular.source import STANDARD_INPUT, open_source
 
 Kind = Literal["camt.053", "mt940", "csv"]
+Sign = Literal["positive", "negative"]
 # A month of 10,000 payouts is a tenth of it.
 LARGEST = 50 * 1024 * 1024
 
@@ -30,6 +31,7 @@ class Movement:
     """Money that left (`debit`) or came back (`credit`); the amount is above zero.
 
     `texts` is where a payment's reference may stand; `listed` says that the file lists payouts and nothing else.
+    `paid_is` is the sign that was taken for money that left, where nothing but the sign tells the direction.
     """
 
     where: str
@@ -40,6 +42,7 @@ class Movement:
     texts: tuple[str, ...]
     bank_reference: str | None
     listed: bool = False
+    paid_is: Sign | None = None
 
 
 def kind(path: Path) -> Kind:
@@ -62,7 +65,7 @@ def _content(path: Path) -> bytes:
     return found
 
 
-def read(path: Path, *, paid_is: Literal["positive", "negative"] = "positive") -> list[Movement]:
+def read(path: Path, *, paid_is: Sign = "positive") -> list[Movement]:
     """Read a file's movements in their order; `paid_is` tells which sign in a CSV file means that money left.
 
     Raises RequestError, in one line that names the file and the place, for whatever cannot be read.
@@ -253,7 +256,7 @@ _NOT_SENT = frozenset({
 })  # fmt: skip
 
 
-def _csv(path: Path, paid_is: str) -> Iterator[Movement]:
+def _csv(path: Path, paid_is: Sign) -> Iterator[Movement]:
     with ExitStack() as stack:
         with imports.unquoted():
             file = stack.enter_context(tabular.open_table(path))
@@ -269,21 +272,23 @@ def _csv(path: Path, paid_is: str) -> Iterator[Movement]:
                 yield movement
 
 
-def _row(line: int, cells: Mapping[str, str], paid_is: str) -> Movement | None:
+def _row(line: int, cells: Mapping[str, str], paid_is: Sign) -> Movement | None:
     status = re.sub(r"[\s-]+", "_", cells.get("status", "").lower())
     if status in _NOT_SENT:
         return None
     if status not in _SENT | _BACK:
         raise ValueError(f"the status '{cells['status']}' is not known")
     amount = money.parse(cells["amount"])
-    left = _is_debit(cells.get("direction", "").lower(), amount, paid_is) and status not in _BACK
+    direction = cells.get("direction", "").lower()
+    left = _is_debit(direction, amount, paid_is) and status not in _BACK
     return Movement(
         f"row {line}", "debit" if left else "credit", days.parse(cells["date"][:10]), _above_zero(abs(amount)),
         cells["currency"].upper(), (cells["reference"],), cells.get("id") or None, listed=True,
+        paid_is=None if direction or status in _BACK else paid_is,
     )  # fmt: skip
 
 
-def _is_debit(direction: str, amount: Decimal, paid_is: str) -> bool:
+def _is_debit(direction: str, amount: Decimal, paid_is: Sign) -> bool:
     if direction in ("debit", "out", "outgoing"):
         return True
     if direction in ("credit", "in", "incoming"):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from ibctl import clock, config, crypto, days
+from ibctl import clock, config, crypto, days, money, output
 from ibctl.commissions import payee_rules, payout_files, payouts
+from ibctl.commissions.evidence_sql import NET
 from ibctl.commissions.payout_files import Order, Payment, PayoutFile
 from ibctl.errors import ConfigError, RequestError
 from ibctl.imports import RowError
@@ -16,22 +20,48 @@ from ibctl.models.payouts import PayoutBatch, PayoutItem
 from ibctl.models.platform import User
 
 
-def export(session: Session, batch_id: str, layout: str, *, execution_date: date | None = None) -> list[PayoutFile]:
-    """Return the files of a batch's unpaid payments, the manifest last, and note that they were exported.
+@dataclass(frozen=True)
+class Exported:
+    """The files of a batch, the manifest last; and the payments that are `withheld` until their evidence is clear."""
+
+    files: list[PayoutFile]
+    withheld: list[str]
+
+
+# What is not out, of payments that are not cancelled: of paid ones, too, what came back. `unclear`: it may be paid, in
+# another currency, or by a file whose signs were misread.
+_LEFT = sa.text(
+    f"""
+    SELECT i.id, i.reference, n.sent, n.strange OR n.doubtful AS unclear
+    FROM ibctl.payout_item i JOIN ({NET}) n USING (id) WHERE i.status <> 'CANCELLED' AND n.sent < i.amount ORDER BY 2
+    """
+)
+
+
+def export(session: Session, batch_id: str, layout: str, *, execution_date: date | None = None) -> Exported:
+    """Return the files of what is left to pay of a batch, and note that they were exported.
 
     The first export sets the day that the bank is asked to pay on (today, unless told). Raises RequestError when
     nothing is left to pay, a signature is missing or the layout does not fit, ConfigError without the payer's account.
     """
     batch = payouts.find(session, batch_id, for_update=True)
-    found = payouts.items(session, batch, status="PROCESSING")
+    left = session.execute(_LEFT, {"batch": batch.id}).all()
+    sent = {row.id: row.sent for row in left if not row.unclear}
+    withheld = [row.reference for row in left if row.unclear]
+    found = [item for item in payouts.items(session, batch) if item.id in sent]
     if not found:
-        raise RequestError(f"batch {batch.id} has nothing left to pay")
+        raise RequestError(f"batch {batch.id} has nothing left to pay{_until_clear(withheld)}")
     _require_signature(batch)
     if batch.exported_at is None:
         batch.exported_at = clock.now()
     batch.execution_date = execution_date or batch.execution_date or days.today(config.settings().timezone.key)
     session.flush()
-    return payout_files.make(layout, _order(batch, layout, batch.execution_date), _payments(session, batch, found))
+    payments = _payments(session, batch, found, sent)
+    return Exported(payout_files.make(layout, _order(batch, layout, batch.execution_date), payments), withheld)
+
+
+def _until_clear(withheld: Sequence[str]) -> str:
+    return f" until it is clear what has left for {output.some(withheld)}: see `payouts show`" if withheld else ""
 
 
 def _require_signature(batch: PayoutBatch) -> None:
@@ -58,15 +88,19 @@ def _payer() -> tuple[str, str]:
         raise ConfigError(f"IBCTL_PAYER_NAME or IBCTL_PAYER_IBAN: {exc.message}") from None
 
 
-def _payments(session: Session, batch: PayoutBatch, found: list[PayoutItem]) -> list[Payment]:
+def _payments(
+    session: Session, batch: PayoutBatch, found: Sequence[PayoutItem], sent: Mapping[str, Decimal]
+) -> list[Payment]:
     users = sa.select(col(User.id), col(User.email)).where(col(User.id).in_([item.user_id for item in found]))
     emails = {row.id: row.email for row in session.execute(users)}
-    return [_payment(batch, item, emails.get(item.user_id, item.user_id)) for item in found]
+    return [_payment(batch, item, emails.get(item.user_id, item.user_id), sent[item.id]) for item in found]
 
 
-def _payment(batch: PayoutBatch, item: PayoutItem, email: str) -> Payment:
+def _payment(batch: PayoutBatch, item: PayoutItem, email: str, sent: Decimal) -> Payment:
+    """Return the payment of what is not `sent`, in the base currency what a statement says is owed for it."""
+    base_sent = money.to_cents(item.base_amount * sent / item.amount)
     return Payment(
         reference=item.reference, email=email, name=crypto.reveal(item, "name") or "",
-        account=crypto.reveal(item, "account") or "", method=batch.method, amount=item.amount, currency=item.currency,
-        base_amount=item.base_amount, rate=item.rate, rate_date=item.rate_date,
+        account=crypto.reveal(item, "account") or "", method=batch.method, amount=item.amount - sent,
+        currency=item.currency, base_amount=item.base_amount - base_sent, rate=item.rate, rate_date=item.rate_date,
     )  # fmt: skip

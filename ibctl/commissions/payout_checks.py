@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
+from ibctl.commissions.evidence_sql import NET
+
 _ASTRAY = sa.text(
     """
     SELECT i.reference, i.status, coalesce(c."paymentStatus", 'gone') AS found
@@ -19,13 +21,12 @@ _UNBATCHED = sa.text(
     WHERE c."paymentStatus" = 'PROCESSING' AND NOT EXISTS (SELECT FROM ibctl.payout_item i WHERE i.claim = c.id)
     """
 )
-# What has left for a payment, less what came back, is neither nothing nor what is due.
+# What is out is not what is due, or what came back was not seen leaving; nothing at all is out, too, of a paid one.
 _UNSETTLED = sa.text(
-    """
-    SELECT i.reference FROM ibctl.payout_item i JOIN ibctl.payout_payment p ON p."itemId" = i.id
-    GROUP BY i.id, i.reference HAVING bool_or(p.currency <> i.currency)
-      OR sum(CASE p.direction WHEN 'debit' THEN p.amount ELSE -p.amount END)
-        NOT IN (0, CASE WHEN i.status = 'CANCELLED' THEN 0 ELSE i.amount END) ORDER BY 1
+    f"""
+    SELECT i.reference FROM ibctl.payout_item i JOIN ({NET}) n USING (id)
+    WHERE n.strange OR CASE i.status WHEN 'PAID' THEN n.sent <> i.amount WHEN 'CANCELLED' THEN n.sent <> 0
+      ELSE n.sent NOT IN (0, i.amount) OR n.unseen END ORDER BY 1
     """
 )
 
@@ -45,9 +46,12 @@ def problems(connection: sa.Connection) -> Iterator[tuple[str, str]]:
             f"{unbatched} PROCESSING commission(s) are in no batch",
             ("the web application is paying them, or set paymentStatus back to PENDING"),
         )
-    unsettled = connection.scalars(_UNSETTLED).all()
+    unsettled = connection.scalars(_UNSETTLED, {"batch": None}).all()
     if unsettled:
         yield (
-            f"{len(unsettled)} payment(s) are short, over, double or in a wrong currency: {', '.join(unsettled[:3])}",
+            (
+                f"{len(unsettled)} payment(s) are short, over, double, returned or in a wrong currency: "
+                f"{', '.join(unsettled[:3])}"
+            ),
             ("`ibctl commissions payouts show` has them"),
         )

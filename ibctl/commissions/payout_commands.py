@@ -288,6 +288,9 @@ def export(
 ) -> None:
     """Write what the bank or provider is to pay, with a manifest of its sums.
 
+    That is what is due and, by the evidence so far, not out: the rest, too, of
+    what was short, and what came back, even after it was paid.
+
     The files hold names and accounts: they can be read by you only. Another
     export of the same payments gives the same bytes. pain.001 pays euros from
     IBCTL_PAYER_IBAN and is checked against its schema; wise and paypal are
@@ -297,7 +300,8 @@ def export(
     """
     day = _day("--execution-date", execution_date)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
-        files = exporting.export(session, batch, layout, execution_date=day)
+        made = exporting.export(session, batch, layout, execution_date=day)
+    files = made.files
     if not dry_run:
         # After the commit: what has not been noted must not lie about to be paid.
         _write(folder, files)
@@ -307,6 +311,11 @@ def export(
         for file in files[:-1]
     ]  # fmt: skip
     output.show(rows, FILE_COLUMNS, Listing(Format(form)))
+    if made.withheld:
+        output.warn(
+            f"left out, until it is clear what has left for them: {output.some(made.withheld)} (`ibctl commissions "
+            f"payouts show {batch}`)"
+        )
     _note(session.written, f"batch {batch} exported to {folder.absolute()}, with {files[-1].name}")
 
 
@@ -343,8 +352,9 @@ def reconcile(
 
     A payment is paid when exactly what is due has left, in its currency, under
     its reference. Findings are listed and end with 7: unmatched, short, over,
-    double, returned, currency, cancelled. The same file again changes nothing;
-    more files may follow, until all is paid.
+    double, returned, unseen, turned, currency, cancelled. The same file again
+    changes nothing; more files may follow, until all is paid. `ibctl undo` takes
+    a file back that was misread, but for what has made a payment PAID.
 
     CSV needs the columns reference, amount, currency and date; id, status and
     direction are understood.

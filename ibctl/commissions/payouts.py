@@ -17,9 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config, currencies, days, db, months, rendering
+from ibctl import clock, config, currencies, days, db, months, output, rendering
 from ibctl.commissions import payable
 from ibctl.commissions import payout_rules as rules
+from ibctl.commissions.evidence_sql import NET
 from ibctl.commissions.payout_rules import Choice, Rate, Skipped
 from ibctl.crypto import Sealed
 from ibctl.errors import NotFoundError, RequestError
@@ -241,12 +242,11 @@ _RELEASE = sa.text(
     WHERE id = ANY(:ids) AND "paymentStatus" = 'PROCESSING'
     """
 )
-# Where money has left, whatever is wrong with it.
+# Where more money has left than came back, whatever is wrong with it.
 _TOUCHED = sa.text(
-    """
-    SELECT i.reference FROM ibctl.payout_item i JOIN ibctl.payout_payment p ON p."itemId" = i.id
-    WHERE i."batchId" = :batch AND i.status = 'PROCESSING' GROUP BY i.reference
-    HAVING sum(CASE WHEN p.direction = 'debit' THEN p.amount ELSE -p.amount END) <> 0 ORDER BY 1
+    f"""
+    SELECT i.reference FROM ibctl.payout_item i JOIN ({NET}) n USING (id)
+    WHERE i.status = 'PROCESSING' AND (n.sent > 0 OR n.strange) ORDER BY 1
     """
 )
 
@@ -289,8 +289,8 @@ def _require_untouched(session: Session, batch: PayoutBatch, found: Sequence[Pay
     touched = set(session.scalars(_TOUCHED, {"batch": batch.id})) & {item.reference for item in found}
     if touched:
         raise RequestError(
-            f"money has left for {', '.join(sorted(touched))} of batch {batch.id}, nothing was cancelled: let it come "
-            "back or pay the rest, reconcile, and cancel the others with --only"
+            f"money has left for {output.some(sorted(touched))} of batch {batch.id}, nothing was cancelled: let it "
+            "come back or pay the rest, reconcile, and cancel the others with --only"
         )
 
 
@@ -332,20 +332,19 @@ _LISTING = sa.text(
     """
 )
 _ITEMS = sa.text(
-    """
+    f"""
     SELECT i.id, i.reference, u.email, i."userId", i."commissionId", i.status, i."baseAmount", i.amount, i.currency,
-      i.rate, i."rateDate", i."rateSource", c."paidAt", p.sent,
+      i.rate, i."rateDate", i."rateSource", c."paidAt", CASE WHEN p."itemId" IS NOT NULL THEN n.sent END AS sent,
       -- What has been made up for is a finding no more.
-      CASE WHEN p.strange OR p.sent <> CASE WHEN i.status = 'CANCELLED' THEN 0 ELSE i.amount END
-        THEN p.findings END AS findings
-    FROM ibctl.payout_item i LEFT JOIN "User" u ON u.id = i."userId"
+      CASE WHEN n.strange OR i.status = 'PROCESSING'
+        OR n.sent <> CASE WHEN i.status = 'CANCELLED' THEN 0 ELSE i.amount END THEN p.findings END AS findings
+    FROM ibctl.payout_item i JOIN ({NET}) n USING (id) LEFT JOIN "User" u ON u.id = i."userId"
     LEFT JOIN "IbCommission" c ON c.id = i."commissionId" AND i.status = 'PAID'
-    LEFT JOIN LATERAL (
-      SELECT sum(CASE direction WHEN 'debit' THEN amount ELSE -amount END) FILTER (WHERE currency = i.currency) AS sent,
-        bool_or(currency <> i.currency) AS strange, string_agg(finding, ', ' ORDER BY "createdAt", id) AS findings
-      FROM ibctl.payout_payment WHERE "itemId" = i.id
-    ) p ON true
-    WHERE i."batchId" = :batch ORDER BY i.reference
+    LEFT JOIN (
+      SELECT "itemId", string_agg(finding, ', ' ORDER BY "createdAt", "bookedOn", id) AS findings
+      FROM ibctl.payout_payment WHERE "batchId" = :batch AND "itemId" IS NOT NULL GROUP BY 1
+    ) p ON p."itemId" = i.id
+    ORDER BY i.reference
     """
 )
 

@@ -15,7 +15,7 @@ from ibctl import clock, currencies, db
 from ibctl.commissions import bank_files, payouts
 from ibctl.commissions import evidence_rules as rules
 from ibctl.commissions.bank_files import Movement
-from ibctl.commissions.evidence_rules import Due, Judged
+from ibctl.commissions.evidence_rules import Due, Judged, Taken
 from ibctl.errors import RequestError
 from ibctl.models.payouts import PayoutBatch, PayoutItem, PayoutPayment
 from ibctl.tabular.source import sha256 as sha256_of
@@ -62,7 +62,8 @@ def reconcile(
 ) -> Reconciliation:
     """Take a file's movements as evidence for a batch; what was taken before is not taken again.
 
-    Raises RequestError when a commission that is proven to be paid is not PROCESSING any more.
+    Raises RequestError when a commission that is proven to be paid is not PROCESSING any more, or a movement was taken
+    before with the other sign.
     """
     db.lock(session, payouts.LOCK)
     batch = payouts.find(session, batch_id, for_update=True)
@@ -71,9 +72,11 @@ def reconcile(
     dues = _dues(items.values(), known.values())
     identified = list(rules.identified(batch.id, movements))
     new = [(number, movement) for number, movement in identified if number not in known]
+    _require_consistent(new, dues, sha256)
     judged = list(rules.judge(new, dues, _elsewhere(session, movements, dues)))
     session.add_all(_payment(session, batch, one, file, sha256) for one in judged)
-    paid = _mark_paid(session, batch, [items[due.id] for due in dues.values() if _is_proven(due)], dues)
+    proven = [items[due.id] for due in dues.values() if due.status == "PROCESSING" and due.proven]
+    paid = _mark_paid(session, batch, proven, dues)
     by_id = {due.id: due for due in dues.values()}
     old = [_known(known[number], movement, by_id) for number, movement in identified if number in known]
     return Reconciliation(
@@ -91,9 +94,26 @@ def _dues(items: Iterable[PayoutItem], evidence: Iterable[PayoutPayment]) -> dic
     by_id = {item.id: Due(item.id, item.reference, item.amount, item.currency, item.status) for item in items}
     for one in evidence:
         due = by_id.get(one.item_id or "")
-        if due is not None and one.currency == due.currency:
-            due.sent += one.amount if one.direction == "debit" else -one.amount
+        if due is not None:
+            due.take(one.currency, _taken(one))
     return {due.reference: due for due in by_id.values()}
+
+
+def _taken(kept: PayoutPayment) -> Taken:
+    return Taken(
+        kept.booked_on, kept.amount if kept.direction == "debit" else -kept.amount,
+        kept.direction == "credit" and kept.finding == "turned",
+        kept.bank_reference, kept.file_name, kept.sha256, kept.change_set_id,
+    )  # fmt: skip
+
+
+def _require_consistent(new: Iterable[tuple[str, Movement]], dues: Mapping[str, Due], sha256: str) -> None:
+    """Refuse a file of which a movement was taken before as the opposite: one of the two readings is wrong."""
+    for _, movement in new:
+        due = rules.belongs(movement, dues)
+        before = rules.contradicted(movement, due, sha256) if due else None
+        if due and before:
+            raise RequestError(rules.contradiction(movement, due, before))
 
 
 def _elsewhere(session: Session, movements: Iterable[Movement], dues: Mapping[str, Due]) -> frozenset[str]:
@@ -111,15 +131,11 @@ def _payment(session: db.Transaction, batch: PayoutBatch, one: Judged, file: str
     )  # fmt: skip
 
 
-def _is_proven(due: Due) -> bool:
-    return due.status == "PROCESSING" and due.settled and due.paid_on is not None
-
-
 def _mark_paid(session: Session, batch: PayoutBatch, items: Sequence[PayoutItem], dues: Mapping[str, Due]) -> int:
     if not items:
         session.flush()
         return 0
-    times = [datetime.combine(dues[item.reference].paid_on or batch.created_at.date(), time()) for item in items]
+    times = [datetime.combine(dues[item.reference].paid_on, time()) for item in items]
     values = {
         "ids": [item.commission_id for item in items], "times": times, "now": clock.now(), "method": batch.method,
         "references": [item.reference for item in items],

@@ -23,6 +23,7 @@ from sqlmodel import Session
 
 from ibctl import config, currencies, money
 from ibctl.commissions import rules, seals, snapshots
+from ibctl.commissions.evidence_sql import MOVEMENTS
 from ibctl.commissions.rules import Line
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError
@@ -129,15 +130,21 @@ _EARNED = sa.text(
     ORDER BY u.email
     """
 )
-# Evidence where there is any; else, for what was marked as paid in another way, the row itself.
+# Evidence where there is any, what it comes to rounded as a whole, so that parts of a payment add up to it; else, for
+# what was marked as paid in another way, the row itself.
 _PAID = sa.text(
-    """
+    f"""
     SELECT "userId", day, direction, reference, method, amount, currency, rate, base
     FROM (
-      SELECT i."userId", p."bookedOn" AS day, p.direction, i.reference, b.method, p.amount, p.currency, i.rate,
-        round(i."baseAmount" * p.amount / i.amount, 2) AS base
-      FROM ibctl.payout_payment p JOIN ibctl.payout_item i ON i.id = p."itemId" AND i.currency = p.currency
-      JOIN ibctl.payout_batch b ON b.id = i."batchId"
+      SELECT "userId", day, direction, reference, method, amount, currency, rate,
+        abs(round(base * sent / due, 2) - round(base * before / due, 2)) AS base
+      FROM (
+        SELECT i."userId", m."bookedOn" AS day, m.direction, i.reference, b.method, m.amount, m.currency, i.rate,
+          i."baseAmount" AS base, i.amount AS due, m.sent, lag(m.sent, 1, CAST(0 AS numeric)) OVER (
+            PARTITION BY m."itemId" ORDER BY m."bookedOn", m.direction DESC, m.id) AS before
+        FROM ({MOVEMENTS}) m JOIN ibctl.payout_item i ON i.id = m."itemId" AND i.currency = m.currency
+        JOIN ibctl.payout_batch b ON b.id = i."batchId"
+      ) proven WHERE sent <> before
       UNION ALL
       SELECT c."userId", CAST(coalesce(c."paidAt", c."updatedAt") AT TIME ZONE 'UTC' AT TIME ZONE :zone AS date),
         'debit',

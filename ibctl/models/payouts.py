@@ -119,7 +119,7 @@ class PayoutPayment(SQLModel, table=True):
     currency: str = Field(sa_column=Column("currency", Text, nullable=False))
     # The bank's or provider's own name for it.
     bank_reference: str | None = Field(default=None, sa_column=Column("bankReference", Text))
-    # What is wrong with it: unmatched, short, over, double, returned, currency, cancelled. NULL: nothing.
+    # What was wrong with it when it was taken, a code of `evidence_rules`. NULL: nothing.
     finding: str | None = Field(default=None, sa_column=Column("finding", Text))
     file_name: str = Field(sa_column=Column("fileName", Text, nullable=False))
     # Of the file's bytes, in hex.

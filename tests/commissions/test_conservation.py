@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 from freezegun import freeze_time
@@ -205,9 +205,22 @@ class Books(RuleBasedStateMachine):
         open_ones = self.batches("PROCESSING")
         if open_ones:
             batch, reference, amount = data.draw(st.sampled_from(open_ones))
-            proof = Movement("row 1", "debit", date(2025, 6, 1), amount, "USD", (reference,), None)
-            with self.writing() as session:
-                reconciling.reconcile(session, batch, [proof], file="proof.csv", sha256=reference)
+            self.report(batch, reference, amount)
+
+    @rule(data=st.data(), part=st.sampled_from([1, 2]), left=st.booleans(), day=st.integers(1, 14))
+    def money_moves(self, data: st.DataObject, part: int, left: bool, day: int) -> None:
+        """Of any payment, whatever has become of it: all or half of it leaves, once more perhaps, or comes back."""
+        found = [row for status in ("PROCESSING", "PAID", "CANCELLED") for row in self.batches(status)]
+        if found:
+            batch, reference, amount = data.draw(st.sampled_from(found))
+            self.report(batch, reference, money.to_cents(amount / part), "debit" if left else "credit", day)
+
+    def report(
+        self, batch: str, reference: str, amount: Decimal, direction: Literal["debit", "credit"] = "debit", day: int = 1
+    ) -> None:
+        moved = Movement("row 1", direction, date(2025, 6, day), amount, "USD", (reference,), None)
+        with self.writing() as session:
+            reconciling.reconcile(session, batch, [moved], file="proof.csv", sha256=reference)
 
     @invariant()
     def what_is_paid_never_changes(self) -> None:
@@ -230,6 +243,8 @@ class Books(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Bring everything up to date: then each IB has got, gets or is owed what its leads are worth today."""
+        for batch, reference, amount in self.batches("PROCESSING"):
+            self.report(batch, reference, amount * 100, "credit", 30)
         for batch in {row[0] for row in self.batches("PROCESSING")}:
             with self.writing() as session:
                 payouts.cancel(session, batch)

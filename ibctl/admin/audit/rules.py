@@ -136,6 +136,8 @@ def why(reason: str | None, detail: Mapping[str, Any], writer: str | None) -> st
             return f"commissions of {detail['month']} were calculated by {detail['plan']}, version {detail['version']}"
         case "payout":
             return "a payout is not undone: `ibctl commissions payouts cancel` gives back what is not paid"
+        case "evidence":
+            return "a payment is PAID by it, or it was taken back: `ibctl commissions payouts reconcile` takes files in"
         case "referenced":
             return f"{_referrers(detail)}: delete {'that' if detail['rows'] == 1 else 'those'} first"
         case "linked":

@@ -75,12 +75,18 @@ _COMMISSIONS = sa.text(
     WHERE r.table_name = :table AND r.state = 'ready' AND k.id = r.row_id AND {_IS_SEALED}
     """
 )
-# Payouts keep their own history: a batch that could be undone could be paid twice.
+# Payouts keep their own history: a batch that could be undone could be paid twice. Evidence that a payment is PAID by
+# stays, too; other evidence may have been misread.
 PAYOUTS = ("payout_batch", "payout_item", "payout_payment")
 _PAYOUT_ROWS = sa.text(
     """
-    UPDATE pg_temp.undo_row SET state = 'blocked', reason = 'payout'
-    WHERE table_name = ANY(:tables) AND state = 'ready'
+    UPDATE pg_temp.undo_row r SET state = 'blocked',
+      reason = CASE r.table_name WHEN 'payout_payment' THEN 'evidence' ELSE 'payout' END
+    WHERE r.table_name = ANY(:tables) AND r.state = 'ready' AND NOT (
+      r.table_name = 'payout_payment' AND r.operation = 'delete' AND NOT EXISTS (
+        SELECT FROM ibctl.payout_payment p JOIN ibctl.payout_item i ON i.id = p."itemId" AND i.status = 'PAID'
+        JOIN ibctl.change c ON c."rowId" = i.id AND c."tableName" = 'payout_item' AND c."changeSetId" >= :id
+        WHERE p.id = r.row_id))
     """
 )
 # What would become PROCESSING or PAID again, though no batch stands behind it any more.
@@ -106,7 +112,7 @@ def block(session: Session, number: int, tables: Mapping[str, Table]) -> None:
 
     Those of payouts too, whatever the commissions are now.
     """
-    session.execute(_PAYOUT_ROWS, {"tables": list(PAYOUTS)})
+    session.execute(_PAYOUT_ROWS, {"id": number, "tables": list(PAYOUTS)})
     session.execute(_PAYOUT_STATUS, {"id": number})
     if not session.execute(_ANY).scalar_one():
         return

@@ -21,7 +21,7 @@ from ibctl.users import service as users
 
 _COMMISSIONS = {
     "IbCommission", "commission_state", "commission_plan", "plan_assignment", "ib_group_member", "adjustment",
-    "commission_hold", "closed_month",
+    "commission_hold", "closed_month", "payout_payment",
 }  # fmt: skip
 # The locks of those commands that calculate from many rows of these tables.
 LOCKS = {

@@ -10,6 +10,7 @@ import getpass
 import os
 import re
 import shlex
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ibctl import dsn, utf8
+from ibctl import dsn, envfile, utf8
 from ibctl.errors import ConfigError
 
 # Every setting: what it is for, and what holds without it. README's table and `ibctl doctor` follow this order.
@@ -81,6 +82,7 @@ def use_env_file(path: Path | None) -> None:
     global _env_file_option
     _env_file_option = path
     settings.cache_clear()
+    _set_in.cache_clear()
 
 
 _command = ""
@@ -89,7 +91,7 @@ _command = ""
 def use_command(arguments: Sequence[str]) -> None:
     """Take the command line, for the audit record; a URL in it loses its password."""
     global _command
-    _command = shlex.join(utf8.escaped(dsn.mask(word) if "://" in word else word) for word in arguments)
+    _command = shlex.join(utf8.escaped(dsn.masked_in(word)) for word in arguments)
 
 
 def command() -> str:
@@ -188,27 +190,36 @@ def settings_file() -> Path | None:
     """
     named = _env_file_option or (Path(os.environ["IBCTL_ENV_FILE"]) if os.environ.get("IBCTL_ENV_FILE") else None)
     if named is not None:
-        if not named.is_file():
-            raise ConfigError(f"the env file {named} does not exist: check --env-file or IBCTL_ENV_FILE")
+        _require_readable(named)
         return named
-    from dotenv import find_dotenv
-
     try:
-        found = find_dotenv(usecwd=True)
+        return envfile.find()
     except FileNotFoundError:
         raise ConfigError("the working directory does not exist any more: cd to one that does") from None
-    return Path(found) if found else None
+
+
+def _require_readable(named: Path) -> None:
+    try:
+        mode = named.stat().st_mode
+    except FileNotFoundError:
+        raise ConfigError(f"the env file {named} does not exist: check --env-file or IBCTL_ENV_FILE") from None
+    except OSError as exc:
+        raise ConfigError(f"cannot read the env file {named}: {exc.strerror}") from None
+    if stat.S_ISDIR(mode):
+        raise ConfigError(f"the env file {named} is a folder: name the file in it")
+
+
+@cache
+def _set_in(env_file: Path) -> Mapping[str, str]:
+    """Read an env file, once: a pipe (`--env-file <(…)`) says it only once."""
+    try:
+        return envfile.read(env_file)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"cannot read {env_file} as UTF-8 text: {exc.__class__.__name__}") from None
 
 
 def _gather(env_file: Path | None) -> tuple[dict[str, str], dict[str, str]]:
-    in_file: Mapping[str, str | None] = {}
-    if env_file is not None:
-        from dotenv import dotenv_values
-
-        try:
-            in_file = dotenv_values(env_file, encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ConfigError(f"cannot read {env_file} as UTF-8 text: {exc.__class__.__name__}") from None
+    in_file = _set_in(env_file) if env_file is not None else {}
     values: dict[str, str] = {}
     sources: dict[str, str] = {}
     for name in SETTINGS:
@@ -260,7 +271,7 @@ def _seconds(name: str, text: str, least: float = 0) -> float:
 def _web_address(name: str, text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-        raise ConfigError(f"{name} is '{dsn.mask(text)}': write an address like https://graph.facebook.com")
+        raise ConfigError(f"{name} is '{dsn.masked_in(text)}': write an address like https://graph.facebook.com")
     if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
         raise ConfigError(f"{name} is '{text}': tokens travel over https only, or to this machine")
     return text.rstrip("/")

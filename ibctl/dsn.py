@@ -6,8 +6,9 @@ translated or left out here, and `Dsn.ignored` names those left out, for `ibctl 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from ibctl.errors import ConfigError
 
@@ -49,23 +50,21 @@ class Dsn:
         return f"Dsn({self.masked!r}, schema={self.schema!r})"
 
 
+# -------------------------------------------------------------------------------------------------------------- reading
+
+
 def parse(url: str, name: str = "DATABASE_URL") -> Dsn:
     """Translate a Prisma (or plain libpq) URL.
 
-    `name` is the setting it came from, for the message. Raises ConfigError when it is no PostgreSQL URL.
+    `name` is the setting it came from, for the message. Raises ConfigError when it is none that libpq takes, or one of
+    which it is not clear where the password ends; the message shows nothing of it.
     """
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ConfigError(f"{name} is not a valid URL: {HOW}") from None
-    if parts.scheme not in ("postgresql", "postgres"):
-        raise ConfigError(f"{name} begins with '{parts.scheme or url[:12]}:', not 'postgresql:': {HOW}")
+    parts = _split(url.strip(), name)
     parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
     kept = {key: value for key, value in parameters.items() if key not in PRISMA_ONLY}
     kept.update(_tls(parameters, kept))
     return Dsn(
-        url=urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(kept, quote_via=quote), "")),
+        url=_accepted(parts, kept, name),
         schema=parameters.get("schema") or "public",
         pgbouncer=parameters.get("pgbouncer", "").lower() == "true",
         ignored=tuple(sorted(parameters.keys() & PRISMA_ONLY - {"schema", "pgbouncer", "sslaccept", "sslcert"})),
@@ -73,6 +72,49 @@ def parse(url: str, name: str = "DATABASE_URL") -> Dsn:
 
 
 HOW = "write postgresql://user:password@host:5432/database, with special characters percent-encoded"
+
+
+def _split(url: str, name: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ConfigError(f"{name} is not a valid URL: {HOW}") from None
+    if not url.lower().startswith(f"{parts.scheme}://") or parts.scheme not in ("postgresql", "postgres"):
+        raise ConfigError(f"{name} does not begin with 'postgresql://': {HOW}")
+    if "${" in url:
+        raise ConfigError(f"{name} holds ${{…}}, which ibctl does not fill in: write out what stands for it")
+    if _unclear(url, parts):
+        raise ConfigError(f"{name} does not say clearly where its password ends: {HOW} (@ is %40, / is %2F, # is %23)")
+    return parts
+
+
+def _unclear(url: str, parts: SplitResult) -> bool:
+    """Whether a part of the password may be taken for something else, and so be shown to everybody.
+
+    libpq takes the first @ for its end, Python the last, and both a /; libpq does not know #, and Python drops tabs and
+    line breaks. Some write it behind the database's name.
+    """
+    marks = url.count("@")
+    misread = marks > 1 or marks > parts.netloc.count("@") or re.search(r"[#\t\r\n]", url) is not None
+    return misread or "password=" in unquote(parts.path).lower()
+
+
+def _accepted(parts: SplitResult, parameters: dict[str, str], name: str) -> str:
+    """Put a URL together, as libpq's own parser takes it."""
+    import psycopg
+
+    try:
+        query = urlencode(parameters, quote_via=quote)
+        # Not urlunsplit, which writes no // before the host of a socket, which is empty.
+        url = f"postgresql://{parts.netloc}{parts.path}{query and '?'}{query}"
+        int(psycopg.conninfo.conninfo_to_dict(url).get("connect_timeout") or 0)
+    except (psycopg.Error, ValueError):
+        raise ConfigError(
+            f"{name} is no address that PostgreSQL's client library takes: it holds a parameter that it does not know, "
+            f"or a value or character that it refuses: {HOW}"
+        ) from None
+    return url
 
 
 def _tls(parameters: dict[str, str], kept: dict[str, str]) -> dict[str, str]:
@@ -87,21 +129,43 @@ def _tls(parameters: dict[str, str], kept: dict[str, str]) -> dict[str, str]:
     return found
 
 
+# -------------------------------------------------------------------------------------------------------------- showing
+
+# Scheme, authority, path, and what comes behind.
+_URL = re.compile(r"([a-z][a-z0-9+.-]{0,30}://)([^/?#]*)([^?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+_PASSWORD = re.compile(r"[?&][^?&=#]*password[^?&=#]*=", re.IGNORECASE)
+
+
 def mask(url: str) -> str:
-    """Hide the passwords of a URL: the one before the host, and those among the parameters."""
-    try:
-        parts = urlsplit(url)
-        password = parts.password
-    except ValueError:
+    """Hide the passwords of a URL: the one before the host, and from one among the parameters on everything.
+
+    All of it is hidden where it is not certain which part is the password.
+    """
+    found = _URL.fullmatch(url.strip())
+    if found is None or _doubtful(*found.groups()):
         return MASK
-    netloc = parts.netloc
-    if password is not None:
-        userinfo, _, host = netloc.rpartition("@")
-        netloc = f"{userinfo.partition(':')[0]}:{MASK}@{host}"
-    query = "&".join(_mask_parameter(item) for item in parts.query.split("&")) if parts.query else ""
-    return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+    scheme, authority, path, behind = found.groups()
+    user, colon, _ = authority.rpartition("@")[0].partition(":")
+    if colon:
+        authority = f"{user}:{MASK}@{authority.rpartition('@')[2]}"
+    named = _PASSWORD.search(behind)
+    return scheme + authority + path + (behind[: named.end()] + MASK if named else behind)
 
 
-def _mask_parameter(item: str) -> str:
-    key, equals, _ = item.partition("=")
-    return f"{key}={MASK}" if equals and "password" in key.lower() else item
+def masked_in(text: str) -> str:
+    """Hide the passwords of a URL in a text, which begins at its scheme and ends with the text."""
+    return _URL.sub(lambda found: mask(found[0]), text)
+
+
+def _doubtful(scheme: str, authority: str, path: str, behind: str) -> bool:
+    """Whether a password may stand where none belongs: with a /, ?, # or @ of its own, or under its name."""
+    try:
+        _ = urlsplit(f"{scheme}{authority}").port
+    except ValueError:
+        return True
+    before, at, _ = (path + behind).rpartition("@")
+    # Web addresses may have an @ in their path.
+    astray = bool(at) and (not scheme.lower().startswith("http") or ":" in authority + before)
+    named = _PASSWORD.search(behind)
+    plain = path + (behind[: named.start()] if named else behind)
+    return astray or authority.count("@") > 1 or "password" in unquote(plain).lower()

@@ -61,8 +61,33 @@ def test_a_server_that_never_answers_is_given_up(process: Run) -> None:
 
 
 def test_what_is_no_postgresql_is_4(process: Run) -> None:
-    one_line(process("users", "list", env={"DATABASE_URL": "mysql://u:hunter2@h/d"}), 4, "begins with 'mysql:'")
+    one_line(process("users", "list", env={"DATABASE_URL": "mysql://u:hunter2@h/d"}), 4, "does not begin with")
     one_line(process("users", "list", env={"DATABASE_URL": "postgresql://u@host.invalid/d"}), 4, "host.invalid")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://bob:hunter2%zz@127.0.0.1:1/x", "postgresql://bob:12?hunter2@127.0.0.1:1/x",
+        "host=h password=hunter2", "postgresql://bob@127.0.0.1:1/x?connect_timeout=hunter2",
+    ],
+)  # fmt: skip
+def test_a_url_that_libpq_does_not_take_is_4_and_shows_no_password(process: Run, url: str) -> None:
+    one_line(process("users", "list", env={"DATABASE_URL": url}), 4, "DATABASE_URL", "percent-encoded")
+    one_line(process("db", "upgrade", env={"DATABASE_URL": "postgresql://h/d", "DIRECT_URL": url}), 4, "DIRECT_URL")
+    examined = process("doctor", env={"DATABASE_URL": url})
+    assert examined.exit_code == 7
+    asked = {"_IBCTL_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "ibctl users show "}
+    completed = process(env={"DATABASE_URL": url, **asked})
+    shown = [text for one in (examined, completed) for text in (one.stdout, one.stderr)]
+    assert not any("Traceback" in text for text in shown)
+    # Of a parameter that is no password the value is shown where the settings are.
+    assert url.endswith("timeout=hunter2") or not any("hunter2" in text for text in shown)
+
+
+def test_a_url_without_a_host_leads_to_a_socket(process: Run, tmp_path: Path) -> None:
+    ended = process("users", "list", env={"DATABASE_URL": f"postgresql:///db?host={tmp_path}&user=u"})
+    one_line(ended, 4, "cannot connect to postgresql:///db?host=", f'on socket "{tmp_path}/.s.PGSQL.5432"')
 
 
 def test_a_wrong_password_and_a_missing_database_are_4(process: Run, server: Server) -> None:

@@ -188,6 +188,14 @@ def test_an_env_file_may_be_named_on_the_command_line(
     monkeypatch.delenv("DATABASE_URL")
     assert process("--env-file", tmp_path / "other.env", "users", "list").exit_code == 0
     assert process("users", "list", env={"IBCTL_ENV_FILE": str(tmp_path / "other.env")}).exit_code == 0
+    shell = [
+        "sh",
+        "-c",
+        f'"$@" < {tmp_path / "other.env"}',
+        "sh",
+        *command(["--env-file", "/dev/fd/0", "users", "list"]),
+    ]
+    assert subprocess.run(shell, capture_output=True, timeout=60, check=False).returncode == 0
     missing = process("--env-file", "gone.env", "users", "list")
     assert (missing.exit_code, "gone.env does not exist" in missing.stderr) == (4, True)
 

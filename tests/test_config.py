@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,44 @@ def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.
 def test_an_env_file_that_is_named_must_exist(tmp_path: Path) -> None:
     config.use_env_file(tmp_path / "missing.env")
     with pytest.raises(ConfigError, match=r"missing\.env does not exist"):
+        config.settings()
+
+
+def test_a_folder_is_no_env_file_and_one_above_that_is_called_so_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "a"
+    (inner / ".env").mkdir(parents=True)
+    (tmp_path / ".env").write_text("IBCTL_BASE_CURRENCY=EUR\n")
+    monkeypatch.chdir(inner)
+    assert config.settings().base_currency == "EUR"
+    config.use_env_file(tmp_path)
+    with pytest.raises(ConfigError, match=r"the env file .* is a folder: name the file in it"):
+        config.settings()
+
+
+def test_an_env_file_may_be_a_pipe_which_says_it_only_once(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"IBCTL_BASE_CURRENCY=EUR\nIBCTL_PHONE_REGION=DE\n")
+    os.close(writing)
+    config.use_env_file(Path(f"/dev/fd/{reading}"))
+    try:
+        assert config.settings().base_currency == "EUR"
+        assert {one.name: one.value for one in config.inspect()}["IBCTL_PHONE_REGION"] == "DE"
+    finally:
+        os.close(reading)
+
+
+def test_an_env_file_behind_what_is_no_folder_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    config.use_env_file(tmp_path / "file" / ".env")
+    with pytest.raises(ConfigError, match=r"cannot read the env file .*: Not a directory"):
+        config.settings()
+
+
+def test_an_address_with_a_placeholder_is_not_taken_literally(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PASSWORD=x\nDATABASE_URL=postgresql://u:${PASSWORD}@h/d\n")
+    with pytest.raises(ConfigError, match=r"DATABASE_URL holds \$\{…\}, which ibctl does not fill in"):
         config.settings()
 
 

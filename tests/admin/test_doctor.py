@@ -49,7 +49,11 @@ def test_every_wrong_setting_is_named_and_not_only_the_first(process: Run) -> No
         "doctor", env={"IBCTL_TIMEZONE": "Mars", "IBCTL_BASE_CURRENCY": "EURO", "DATABASE_URL": "mysql://x"}
     )
     assert ended.exit_code == 7
-    for name in ("IBCTL_TIMEZONE is 'Mars'", "IBCTL_BASE_CURRENCY is 'EURO'", "DATABASE_URL begins with 'mysql:'"):
+    for name in (
+        "IBCTL_TIMEZONE is 'Mars'",
+        "IBCTL_BASE_CURRENCY is 'EURO'",
+        "DATABASE_URL does not begin with 'postgresql://'",
+    ):
         assert name in ended.stdout
 
 

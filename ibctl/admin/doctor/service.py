@@ -58,9 +58,12 @@ def _setting(found: config.Found) -> Finding:
 
 def _env_file() -> Iterator[Finding]:
     path = config.settings_file()
-    if path is not None and sys.platform != "win32" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        mode = f"{stat.S_IMODE(path.stat().st_mode):03o}"
-        yield Finding("env file", "warning", f"{path} can be read by others (mode {mode})", f"chmod 600 {path}")
+    # A pipe is gone when somebody else could read it.
+    if path is None or not path.is_file() or sys.platform == "win32":
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & (stat.S_IRGRP | stat.S_IROTH):
+        yield Finding("env file", "warning", f"{path} can be read by others (mode {mode:03o})", f"chmod 600 {path}")
 
 
 def _key() -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from ibctl.models.platform import User
 from ibctl.months import Month
 
 Scope = Literal["all", "group", "ib"]
+NOT_IN_FORCE = "no version is in force"
 
 # ---------------------------------------------------------------------------------------------------------------- plans
 
@@ -49,6 +50,7 @@ def add(session: Session, file: PlanFile) -> Literal["added", "changed", "unchan
         _require_unused(session, stored)
     seals.require_open_from(session, Month(file.effective_from.year, file.effective_from.month))
     _require_order(session, file)
+    _require_assignable(session, file)
     if stored is None:
         session.add(
             CommissionPlan(
@@ -84,6 +86,26 @@ def _require_order(session: Session, file: PlanFile) -> None:
                 f"{terms.version} has to hold from {'a later' if earlier else 'an earlier'} month on, "
                 f"not {file.effective_from:%Y-%m}"
             )
+
+
+def _require_assignable(session: Session, file: PlanFile) -> None:
+    """Refuse to leave a month, in which a plan is assigned, without a version of it."""
+    name = file.terms.name
+    assigned = session.scalar(
+        sa.select(sa.func.min(col(PlanAssignment.effective_from))).where(col(PlanAssignment.plan) == name)
+    )
+    others = session.scalars(
+        sa.select(col(CommissionPlan.effective_from)).where(
+            col(CommissionPlan.name) == name, col(CommissionPlan.version) != file.terms.version
+        )
+    )
+    first, last = min([file.effective_from, *others]), seals.last_closed(session)
+    needed = assigned and max(assigned, last.next.first_day if last else assigned)
+    if needed is not None and first > needed:
+        raise RequestError(
+            f"{name} is assigned from {assigned:%Y-%m} on, and no version of it would be in force before "
+            f'{first:%Y-%m}: write from = "{needed:%Y-%m}", or assign another plan first'
+        )
 
 
 def listing(session: Session) -> list[dict[str, Any]]:
@@ -186,7 +208,8 @@ class Held:
 
     since: str
     plan: str
-    version: int
+    # None: no version is in force, and no month can be calculated by it.
+    version: int | None
     by: str
     terms: str
 
@@ -197,8 +220,9 @@ def history(session: Session, ib: User) -> list[Held]:
     for month in sorted(_turns(session, ib)):
         name, why = _chosen(session, ib, month)
         terms = _terms(session, name, month)
-        if not found or (found[-1].plan, found[-1].version, found[-1].by) != (name, terms.version, why):
-            found.append(Held(str(month), name, terms.version, why, terms.in_words))
+        version = terms.version if terms else None
+        if not found or (found[-1].plan, found[-1].version, found[-1].by) != (name, version, why):
+            found.append(Held(str(month), name, version, why, terms.in_words if terms else NOT_IN_FORCE))
     return found[::-1]
 
 
@@ -224,7 +248,7 @@ def _chosen(session: Session, ib: User, month: Month) -> tuple[str, str]:
     return DEFAULT, "nothing is assigned"
 
 
-def _terms(session: Session, name: str, month: Month) -> Terms:
+def _terms(session: Session, name: str, month: Month) -> Terms | None:
     if name == DEFAULT:
         return plan_rules.DEFAULT_TERMS
     stored = session.exec(
@@ -232,9 +256,7 @@ def _terms(session: Session, name: str, month: Month) -> Terms:
         .where(CommissionPlan.name == name, CommissionPlan.effective_from <= month.first_day)
         .order_by(col(CommissionPlan.version).desc())
     ).first()
-    if stored is None:
-        raise RequestError(f"the plan {name} is assigned from {month} on, but no version of it is in force then")
-    return plan_rules.from_json(stored.terms)
+    return plan_rules.from_json(stored.terms) if stored else None
 
 
 # --------------------------------------------------------------------------------------------------------------- groups

@@ -202,9 +202,12 @@ def check(
 
 def _amount(text: str) -> Decimal:
     try:
-        return money.parse(text)
+        amount = money.parse(text)
     except ValueError as exc:
         raise UsageError(f"--cpa: {exc}") from None
+    if amount <= 0:
+        raise UsageError(f"--cpa: {text} is nothing that a lead brings: write an amount above 0")
+    return amount
 
 
 def _report_falls(terms: Terms, found: list[boundaries.Probe]) -> None:

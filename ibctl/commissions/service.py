@@ -115,7 +115,8 @@ def _require_sound_inputs(session: Session, month: Month, parameters: Mapping[st
         ibs = session.scalars(sql.UNPLANNED).all()
         raise RequestError(
             f"{unplanned} IB(s) are assigned to a plan of which no version is in force in {month}: {', '.join(ibs)}. "
-            "`ibctl commissions plans history IB` names it; nothing was written"
+            f"`ibctl commissions plans history IB` names it: add a version that holds in {month}, or assign another "
+            "plan; nothing was written"
         )
     if foreign:
         raise RequestError(

@@ -15,6 +15,7 @@ DIFFERS = """(c."totalAdSpend", c."totalLeads", c."qualifiedLeads", c."totalCpaE
   (d."totalAdSpend"::float8, d."totalLeads"::int, d."qualifiedLeads"::int, d."totalCpaEarned"::float8,
    d."commissionRate"::float8, d."commissionAmount"::float8, d."bonusAmount"::float8, d."totalPayout"::float8)"""
 _OPEN = """c."paymentStatus" IN ('PENDING', 'HELD')"""
+_OF_IB = """(CAST(:ib AS text) IS NULL OR u.id = :ib)"""
 _MINE = """(CAST(:ib AS text) IS NULL OR c."userId" = :ib)"""
 
 # All steps go over whole sets. Where the server has no statistics yet (a month that the same transaction wrote, a table
@@ -76,27 +77,29 @@ BAD_LEADS = sa.text(
     {ownership_sql.former('l."qualifiedAt"')}
     JOIN "User" u ON u.role = 'IB' AND u.id = {ownership_sql.OWNER}
     WHERE l."qualifiedAt" >= :from AND l."qualifiedAt" < :to
-      AND NOT (l."cpaEarned" >= 0 AND l."cpaEarned" < 'Infinity')
+      AND NOT (l."cpaEarned" >= 0 AND l."cpaEarned" < 'Infinity') AND {_OF_IB}
     ORDER BY l.id LIMIT 5
     """
 )
 BAD_DAYS = sa.text(
-    """
+    f"""
     SELECT coalesce(a."adAccountId", a.id), s.date, s."dailySpend"
     FROM "AdSpendHistory" s JOIN "FacebookAdAccount" a ON a.id = s."adAccountId"
     JOIN "User" u ON u.id = s."userId" AND u.role = 'IB'
     WHERE s.date >= :first_day AND s.date < :next_day AND NOT (s."dailySpend" >= 0 AND s."dailySpend" < 'Infinity')
+      AND {_OF_IB}
     ORDER BY 1, 2 LIMIT 5
     """
 )
 UNRATED = sa.text(
-    """
+    f"""
     SELECT coalesce(a."adAccountId", a.id), s.date, upper(a.currency), u.email
     FROM "AdSpendHistory" s JOIN "FacebookAdAccount" a ON a.id = s."adAccountId"
     JOIN "User" u ON u.id = s."userId" AND u.role = 'IB'
     WHERE s.date >= :first_day AND s.date < :next_day AND s."dailySpend" <> 0 AND upper(a.currency) <> :base
       AND NOT EXISTS (SELECT 1 FROM ibctl.exchange_rate r WHERE r.date = s.date AND r.currency = upper(a.currency)
                       AND r."baseCurrency" = :base)
+      AND {_OF_IB}
     ORDER BY 2, 1 LIMIT 5
     """
 )

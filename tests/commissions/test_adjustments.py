@@ -125,6 +125,29 @@ def test_what_cannot_be_booked_is_said_in_a_line(
     assert len(failed.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("wrong", ["rate", "amount", "cpa"])
+def test_what_one_ib_cannot_be_calculated_for_names_nothing_of_others(
+    ib: str, platform: Platform, ibctl: Run, wrong: str
+) -> None:
+    other = platform.user("a@x.y")
+    for user in (other, ib):
+        if wrong == "cpa":
+            platform.lead(user, "2025-10-03", "2025-10-04", float("nan"))
+        else:
+            account = platform.account(user, "EUR" if wrong == "rate" else "USD")
+            platform.spend(user, account, "2025-10-19", 10 if wrong == "rate" else -10)
+    failed = ibctl("commissions", "adjust", "ib@x.y", "2025-10", "5", *WHY, "--yes")
+    assert failed.exit_code == 3
+    assert "1 " in failed.stderr
+    others = platform.sql(
+        'SELECT id FROM "Lead" WHERE "userId" = %s UNION SELECT id FROM "FacebookAdAccount" WHERE "userId" = %s',
+        other, other,
+    )  # fmt: skip
+    assert not any(row[0] in failed.stderr for row in others)
+    assert "a@x.y" not in failed.stderr
+    assert "…" not in failed.stderr
+
+
 # ------------------------------------------------------------------------------------------------------------- clawback
 
 PLAN = 'name = "{name}"\nversion = 1\nfrom = "2025-01"\n[commission]\nrate = {rate}\n'

@@ -331,3 +331,44 @@ def test_a_closing_of_which_something_was_booked_since_is_not_undone_but_reopene
     assert ibctl("commissions", "run", "--month", "2025-10").exit_code == 0
     worth = {"clawback": 0, "true-up": 300}[booked]
     assert platform.sql('SELECT sum("totalPayout") FROM "IbCommission"') == [(worth,)]
+
+
+def test_a_clawback_of_a_month_that_was_opened_again_is_undone_by_its_own_change_set(
+    platform: Platform, ibctl: Run
+) -> None:
+    ib = platform.user("ib@x.y")
+    lead = platform.lead(ib, "2025-09-03", "2025-09-04", 100)
+    platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    ok(close(ibctl, "2025-09"))
+    run(ibctl, "2025-10")
+    ok(ibctl("commissions", "clawback", lead, "--reason", "r", "--yes"))
+    ((clawback,),) = platform.sql("SELECT max(id) FROM ibctl.change_set")
+    ok(ibctl("commissions", "reopen", "2025-09", "--reason", "r", "--yes"))
+    ((reopen,),) = platform.sql("SELECT max(id) FROM ibctl.change_set")
+    refused = ibctl("undo", str(reopen), "--yes", "-f", "json")
+    assert (refused.exit_code, "takes that back too" in refused.stdout) == (3, False)
+    assert "2025-09 was opened again: `ibctl commissions close 2025-09` closes it" in refused.stdout
+    assert "a clawback goes back by the undo of its own change set" in refused.stdout
+    run(ibctl, "2025-09")
+    assert payouts(platform) == {9: 0, 10: 30}
+    undone = ibctl("undo", str(clawback), "--yes")
+    assert (undone.exit_code, "1 adjustment deleted" in undone.stderr) == (6, True)
+    for month in ("2025-09", "2025-10"):
+        run(ibctl, month)
+    assert payouts(platform) == {9: 30, 10: 30}
+    ok(ibctl("commissions", "clawback", lead, "--reason", "r", "--yes"))
+    assert payouts(platform) == {9: 0, 10: 30}
+
+
+def test_a_clawback_that_was_returned_to_a_month_stays_when_that_is_closed_again(
+    platform: Platform, ibctl: Run
+) -> None:
+    lead = platform.lead(platform.user("ib@x.y"), "2025-09-03", "2025-09-04", 100)
+    ok(close(ibctl, "2025-09"))
+    ok(ibctl("commissions", "clawback", lead, "--reason", "r", "--yes"))
+    ((clawback,),) = platform.sql("SELECT max(id) FROM ibctl.change_set")
+    ok(ibctl("commissions", "reopen", "2025-09", "--reason", "r", "--yes"))
+    ok(close(ibctl, "2025-09"))
+    refused = ibctl("undo", str(clawback), "--yes", "-f", "json")
+    assert "2025-09 is closed: `ibctl commissions reopen 2025-09` comes first" in refused.stdout
+    assert platform.sql("SELECT count(*) FROM ibctl.adjustment") == [(1,)]

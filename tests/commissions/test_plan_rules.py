@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ibctl.commissions import boundaries, plan_files
+from ibctl.commissions import boundaries, plan_files, rules
 from ibctl.commissions.plan_rules import BonusTier, Tier
 from ibctl.errors import RequestError
 from tests.conftest import ROOT
@@ -93,3 +95,27 @@ def test_a_check_finds_where_more_earns_less() -> None:
     ((low, high),) = boundaries.falls(found)
     assert (low.value, low.earned) == (Decimal("1999.99"), Decimal(50))
     assert (high.value, high.earned) == (Decimal(2000), Decimal(20))
+
+
+STARTS = st.sets(st.integers(1, 12), min_size=1, max_size=3).map(sorted)
+
+
+@given(starts=STARTS, method=st.sampled_from(["whole", "marginal"]), cents=st.integers(1, 50_000))
+def test_a_probe_is_what_that_many_leads_earn(starts: list[int], method: str, cents: int) -> None:
+    tiers = ", ".join(f"{{ from = {start}, rate = 0.{start + 10} }}" for start in [0, *starts])
+    terms = plan_files.read(HEAD + f'[commission]\nmethod = "{method}"\ntiers = [{tiers}]\n', "f").terms
+    cpa = Decimal(cents) / 100
+    for probe in boundaries.probes(terms, cpa):
+        count = int(probe.value)
+        leads = rules.Inputs(
+            lead_ids=[f"{number:02}" for number in range(count)], captured=[None] * count,
+            qualified=[datetime(2025, 1, 1)] * count, cpas=[cpa] * count,
+        )  # fmt: skip
+        found = rules.figures(terms, leads)
+        assert (probe.commission, probe.rate) == (found["commissionAmount"], found["commissionRate"])
+
+
+def test_a_boundary_of_a_hundred_million_leads_is_probed_without_a_list_of_them() -> None:
+    text = HEAD + "[commission]\ntiers = [{ from = 0, rate = 0.1 }, { from = 100000000, rate = 0.3 }]\n"
+    found = list(boundaries.probes(plan_files.read(text, "f").terms, Decimal(300)))
+    assert [probe.commission for probe in found] == [2_999_999_970, 9_000_000_000, 9_000_000_090]

@@ -165,6 +165,22 @@ def test_a_plan_whose_versions_are_gone_stops_the_run_and_names_the_ibs(
     assert stopped.exit_code == 3
     assert "1 IB(s) are assigned to a plan of which no version is in force in 2025-10: one@x.y" in stopped.stderr
     assert platform.commissions() == []
+    history = ibctl("commissions", "plans", "history", "one@x.y", "-f", "json")
+    newest = json.loads(history.stdout)[0]
+    assert (history.exit_code, newest["plan"], newest["version"]) == (0, "gold", None)
+    assert newest["terms"] == "no version is in force"
+
+
+def test_a_version_does_not_move_past_the_month_from_which_on_it_is_assigned(
+    ibs: dict[str, str], platform: Platform, ibctl: Run, add: Callable[..., Result]
+) -> None:
+    add()
+    assign(ibctl, "one@x.y", "--plan", "gold", "--from", "2025-10")
+    refused = add(since="2025-11")
+    assert refused.exit_code == 3
+    assert "gold is assigned from 2025-10 on, and no version of it would be in force before 2025-11" in refused.stderr
+    assert add(since="2025-10").exit_code == 0
+    assert rates(platform, ibctl)["one@x.y"] == 0.40
 
 
 @pytest.mark.parametrize(
@@ -226,3 +242,32 @@ def test_a_plan_that_a_paid_month_rests_on_is_not_undone(
     assert refused.exit_code == 3
     assert "commissions of 2025-10 were calculated by gold, version 1" in refused.stdout
     assert platform.sql("SELECT name FROM ibctl.commission_plan") == [("gold",)]
+
+
+@pytest.mark.parametrize("undone", ["the assignment", "the group", "a plan that made no row"])
+def test_what_set_the_terms_of_a_closed_month_is_not_undone(
+    ibs: dict[str, str], platform: Platform, ibctl: Run, add: Callable[..., Result], undone: str
+) -> None:
+    add(rate="0.10")
+    late = platform.user("late@x.y")
+    assert ibctl("commissions", "groups", "add", "silver", "late@x.y", "--from", "2025-09").exit_code == 0
+    assign(ibctl, "--group", "silver", "--plan", "gold", "--from", "2025-09")
+    assert ibctl("commissions", "close", "2025-09", "--yes").exit_code == 0
+    platform.lead(late, "2025-09-03", "2025-09-04", 1000)
+    number = {"a plan that made no row": "1", "the group": "2", "the assignment": "3"}[undone]
+    refused = ibctl("undo", number, "--yes", "-f", "json")
+    assert refused.exit_code == 3
+    assert "holds in 2025-09, which is closed: assign anew what is to hold from 2025-10 on" in refused.stdout
+    drift = json.loads(ibctl("commissions", "drift", "2025-09", "-f", "json").stdout)
+    assert [(row["email"], row["difference"]) for row in drift] == [("late@x.y", 100)]
+
+
+def test_terms_of_months_that_are_open_are_undone(
+    ibs: dict[str, str], platform: Platform, ibctl: Run, add: Callable[..., Result]
+) -> None:
+    add()
+    assert ibctl("commissions", "close", "2025-09", "--yes").exit_code == 0
+    assign(ibctl, "one@x.y", "--plan", "gold", "--from", "2025-10")
+    ((number,),) = platform.sql("SELECT max(id) FROM ibctl.change_set")
+    assert ibctl("undo", str(number), "--yes").exit_code == 0
+    assert ibctl("undo", "1", "--yes").exit_code == 0  # a plan that nobody was ever assigned to

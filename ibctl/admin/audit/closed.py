@@ -2,7 +2,8 @@
 
 A closing goes back as a whole or not at all: a month that is open again, of which a balance has been paid elsewhere, or
 of which a true-up or clawback has been booked elsewhere since, would count that twice. A reopening does not go back:
-the month has been calculated since; it is closed again.
+the month has been calculated since; it is closed again. What has set the terms of a closed month stays as it is, too:
+late leads and spend are calculated by them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,17 @@ _MONTH = "to_char(make_date({0}.year, {0}.month, 1), 'YYYY-MM')"
 # Closed by another change set than the one that is taken back.
 _CLOSED = """ibctl.closed_month m ON m.year = k.year AND m.month = k.month AND m."changeSetId" <> :id"""
 
+# A clawback that a reopening returned to its month, at nothing, is what it would be had the month never been closed.
+_RETURNED = sa.text(
+    """
+    UPDATE pg_temp.undo_row r SET state = 'ready', reason = NULL, by = NULL, detail = NULL
+    FROM ibctl.adjustment a
+    WHERE r.table_name = 'adjustment' AND r.state = 'kept' AND r.reason = 'edited' AND r.operation = 'delete'
+      AND a.id = r.row_id AND a.kind = 'clawback' AND a.amount = 0 AND EXISTS (
+        SELECT FROM ibctl.change c
+        WHERE c."changeSetId" = r.by AND c."tableName" = 'closed_month' AND c."after" IS NULL)
+    """
+)
 _COMMISSIONS = sa.text(
     f"""
     UPDATE pg_temp.undo_row r SET state = 'blocked', reason = 'closed', detail = jsonb_build_object('month', m.id)
@@ -36,7 +48,10 @@ _ADJUSTMENTS = sa.text(
         jsonb_build_object('month', {_MONTH.format("k")}, 'ib', coalesce(u.email, k."userId"),
           'status', p."paymentStatus") AS detail
       FROM pg_temp.undo_row r {IMAGE}
-      CROSS JOIN LATERAL jsonb_to_record(coalesce(c."before", c."after")) AS k ("userId" text, year int, month int)
+      LEFT JOIN ibctl.adjustment cur ON cur.id = r.row_id
+      -- Where it is now: a reopening returns a clawback to its month.
+      CROSS JOIN LATERAL jsonb_to_record(coalesce(to_jsonb(cur), c."before", c."after"))
+        AS k ("userId" text, year int, month int)
       LEFT JOIN "IbCommission" p ON p."userId" = k."userId" AND p.year = k.year AND p.month = k.month
         AND p."paymentStatus" IN ('PROCESSING', 'PAID')
       LEFT JOIN {_CLOSED} LEFT JOIN "User" u ON u.id = k."userId"
@@ -61,8 +76,8 @@ _MONTHS = sa.text(
 )
 _REST = sa.text(
     f"""
-    UPDATE pg_temp.undo_row r SET state = 'blocked', reason = 'month', detail = m.detail
-    FROM (SELECT detail FROM pg_temp.undo_row WHERE table_name = 'closed_month' AND state = 'blocked' LIMIT 1) m
+    UPDATE pg_temp.undo_row r SET state = 'blocked', reason = m.reason, detail = m.detail
+    FROM (SELECT reason, detail FROM pg_temp.undo_row WHERE table_name = 'closed_month' AND state = 'blocked' LIMIT 1) m
     WHERE {_READY} AND r.table_name = ANY(:tables)
     """
 )
@@ -83,17 +98,35 @@ _PLANS = sa.text(
     ) x WHERE x.number = r.number
     """
 )
+# What a closed month's late leads and spend are calculated by. A plan nobody is assigned to is not.
+_TERMS = sa.text(
+    f"""
+    UPDATE pg_temp.undo_row r SET state = 'blocked', reason = 'terms', detail = x.detail
+    FROM (
+      SELECT r.number, jsonb_build_object('month', to_char(m.last, 'YYYY-MM'),
+        'next', to_char(m.last + interval '1 month', 'YYYY-MM')) AS detail
+      FROM pg_temp.undo_row r {IMAGE}
+      CROSS JOIN LATERAL jsonb_to_record(coalesce(c."before", c."after")) AS k (name text, "effectiveFrom" date)
+      CROSS JOIN (SELECT max(make_date(year, month, 1)) AS last FROM ibctl.closed_month) m
+      WHERE {_READY} AND k."effectiveFrom" <= m.last AND (r.table_name IN ('plan_assignment', 'ib_group_member')
+        OR r.table_name = 'commission_plan' AND EXISTS (
+          SELECT FROM ibctl.plan_assignment a WHERE a.plan = k.name AND a."effectiveFrom" <= m.last))
+    ) x WHERE x.number = r.number
+    """
+)
 
 
 def block(session: Session, number: int, tables: Mapping[str, Table]) -> None:
     """Mark the ready rows of change set `number` that a closed or paid month rests on as blocked."""
     values = {"id": number, "tables": list(_TOGETHER)}
     for names, statement in (
+        (("adjustment",), _RETURNED),
         (("IbCommission", "commission_state"), _COMMISSIONS),
         (("adjustment",), _ADJUSTMENTS),
         (("closed_month",), _MONTHS),
         (("closed_month",), _REST),
         (("commission_plan",), _PLANS),
+        (("commission_plan", "plan_assignment", "ib_group_member"), _TERMS),
     ):
         if tables.keys() & set(names):
             session.execute(statement, values)

@@ -131,9 +131,14 @@ def why(reason: str | None, detail: Mapping[str, Any], writer: str | None) -> st
         case "merge":
             return f"goes with a merge, of which lead {detail['lead']} cannot be set back"
         case "reopened":
-            return f"{detail['month']} is open since: `ibctl commissions close {detail['month']}` closes it again"
+            return (
+                f"{detail['month']} was opened again: `ibctl commissions close {detail['month']}` closes it; "
+                "a clawback goes back by the undo of its own change set"
+            )
         case "plan":
             return f"commissions of {detail['month']} were calculated by {detail['plan']}, version {detail['version']}"
+        case "terms":
+            return f"holds in {detail['month']}, which is closed: assign anew what is to hold from {detail['next']} on"
         case "payout":
             return "a payout is not undone: `ibctl commissions payouts cancel` gives back what is not paid"
         case "evidence":

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ibctl import dsn, envfile, utf8
+from ibctl import currencies, dsn, envfile, utf8
 from ibctl.errors import ConfigError
 
 # Every setting: what it is for, and what holds without it. README's table and `ibctl doctor` follow this order.
@@ -247,9 +247,12 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _currency(code: str) -> str:
-    if len(code) != 3 or not code.isalpha() or not code.isascii():
-        raise ConfigError(f"IBCTL_BASE_CURRENCY is '{code}': write a three-letter code like USD")
-    return code.upper()
+    try:
+        return currencies.parse(code)
+    except ValueError:
+        raise ConfigError(
+            f"IBCTL_BASE_CURRENCY is '{code}', which nobody can be paid in: write a currency's code like USD"
+        ) from None
 
 
 def _region(code: str) -> str:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from ibctl import clock, config, db, ids, months
-from ibctl.commissions import carrying, drifting, rules, seals, service, snapshots
+from ibctl.commissions import carrying, drifting, rules, seals, service, snapshots, units
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.leads import ownership_sql
@@ -77,6 +77,8 @@ def _calculate(session: db.Transaction, ib: User, month: Month) -> bool:
     A month that has not begun is left to its first run, and so is one under way that cannot be calculated: its rates
     may not be there yet. Raises RequestError where one that is over cannot be.
     """
+    # Of one IB alone, in another currency than the others', never.
+    units.require(session, month)
     under_way = months.current(config.settings().timezone)
     if month > under_way:
         return False
@@ -145,6 +147,7 @@ def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> 
     _require_first(session, lead)
     row, snapshot = _earned(session, lead)
     source = Month(row["year"], row["month"])
+    units.require(session, source)
     ib = session.get_one(User, row["userId"])
     closed = seals.closed(session, source) is not None
     if not closed and row["paymentStatus"] == "PROCESSING":
@@ -293,8 +296,11 @@ def release(session: Session, ib: User, month: Month, *, reason: str) -> Decimal
     if row.payment_status == "HELD":
         row.payment_status, row.updated_at = "PENDING", clock.now()
     session.flush()
+    if not seals.closed(session, month):
+        return rules.ZERO
+    units.require(session, month)
     # Closing left it alone while it was held.
-    return carrying.carry(session, month, ids_=[row.id]) if seals.closed(session, month) else rules.ZERO
+    return carrying.carry(session, month, ids_=[row.id])
 
 
 def in_force(session: Session, ib: User, month: Month) -> CommissionHold | None:

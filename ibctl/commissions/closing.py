@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import clock, config, db, months
-from ibctl.commissions import carrying, rules, seals, service, snapshots
+from ibctl.commissions import carrying, rules, seals, service, snapshots, units
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.models.commissions import ClosedMonth
 from ibctl.months import Month
@@ -60,10 +60,12 @@ class Report:
 def prepare(session: db.Transaction, month: Month) -> Report:
     """Bring a month up to date, and say how sure it is.
 
-    Raises RequestError when it is not over, closed already, or an earlier or later month stands in the way.
+    Raises RequestError when it is not over, closed already, was calculated in another currency or zone, or an earlier
+    or later month stands in the way.
     """
     db.lock(session, seals.LOCK)
     _require_closable(session, month)
+    units.require(session, month)
     service.run(session, month)
     return _report(session, month)
 
@@ -277,6 +279,7 @@ def reopen(session: db.Transaction, month: Month) -> int:
     last = seals.last_closed(session)
     if last is not None and last != month:
         raise RequestError(f"{last} is closed too: reopen that first")
+    units.require(session, month)
     values = {"year": month.year, "month": month.month}
     settled = session.execute(_SETTLED, values).mappings().first()
     if settled is not None:
@@ -288,6 +291,7 @@ def reopen(session: db.Transaction, month: Month) -> int:
     for later in taken_in:
         # A month under way is left to the next run: its rates may not be there yet.
         if later < months.current(config.settings().timezone):
+            units.require(session, later)
             service.run(session, later)
     return undone
 

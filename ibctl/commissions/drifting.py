@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import clock, config, db, ids
-from ibctl.commissions import carrying, draft_sql, moved, rules, seals, service, snapshots, sql
+from ibctl.commissions import carrying, draft_sql, moved, rules, seals, service, snapshots, sql, units
 from ibctl.commissions.moved import Moved
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import RequestError
@@ -125,8 +125,10 @@ def unmade(session: Session, month: Month | None, *, ib: str | None = None) -> l
 def drift(session: Session, month: Month, *, ib: str | None = None) -> list[Drift]:
     """Return the IBs whose month earns something else today and of whom that is not booked yet, by email.
 
-    Raises RequestError where an input of today is no amount or has no rate.
+    Raises RequestError where an input of today is no amount or has no rate, or the month was calculated in another
+    currency or zone.
     """
+    units.require(session, month, ib=ib)
     values = {**service.draft_parameters(month, ib=ib), "closed": seals.closed(session, month) is not None}
     session.execute(sql.PLAN_FOR_SETS)
     rows = [row for row in session.execute(_DRIFT, values).mappings() if row["now"] - row["then"] != row["booked"]]
@@ -149,6 +151,7 @@ def today(session: Session, month: Month, ib: User) -> Snapshot | None:
 
     Raises RequestError where an input of today is no amount or has no rate.
     """
+    units.require(session, month, ib=ib.id)
     values = {**service.draft_parameters(month, ib=ib.id), "users": [ib.id]}
     row = session.execute(_TODAY, values).mappings().first()
     if row is None:

@@ -8,7 +8,7 @@ import typer
 
 from ibctl import config, db, money, months, output, rendering
 from ibctl.commissions import explain as explaining
-from ibctl.commissions import rules, snapshots, stored
+from ibctl.commissions import rules, snapshots, stored, units
 from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption, StatusOption
 from ibctl.output import Column, Format, Listing
 from ibctl.users import service as users
@@ -57,10 +57,13 @@ def list_(
         found = _filters(session, month, ib, status)
         count, payout = stored.totals(session, **found)
         printed = output.show(stored.rows(session, **found, limit=limit), COLUMNS, Listing(form, to_file, columns))
+        other = units.other(session, months.parse(month)) if month else None
     output.cut_note(printed, limit, count, "commissions")
     if count:
         shown = money.show(payout, config.settings().base_currency)
         output.note(f"{rendering.counted(count, 'commission')}, totalPayout {shown}")
+    if other:
+        output.warn(other)
 
 
 @app.command()

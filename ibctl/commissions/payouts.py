@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from ibctl import clock, config, currencies, days, db, months, output, rendering
-from ibctl.commissions import payable
+from ibctl.commissions import payable, units
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.evidence_sql import NET
 from ibctl.commissions.payout_rules import Choice, Rate, Skipped
@@ -107,10 +107,11 @@ _CLAIM = sa.text(
 def create(session: Session, month: Month, wanted: Selection) -> Created:
     """Claim the payable commissions of a month for a new batch. A rate may be up to a week older than its day.
 
-    Raises RequestError when the month is not over, or nothing of it can be paid.
+    Raises RequestError when the month is not over, was calculated in another currency, or nothing of it can be paid.
     """
     _require_over(month)
     db.lock(session, LOCK)
+    units.require(session, month)
     zone = config.settings().timezone
     choice = Choice(wanted.method, _ids(session, wanted.only), _ids(session, wanted.exclude), days.today(zone.key))
     candidates = _candidates(session, month, choice.today)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -203,7 +204,7 @@ def verify(
     counted = verifying.Verified()
     with db.reading() as session:
         chosen = [months.parse(month)] if month else verifying.stored_months(session)
-        found = (one for each in chosen for one in verifying.verify(session, each, counted))
+        found = chain.from_iterable([verifying.verify(session, each, counted) for each in chosen])
         if form == "table" and to_file is None and columns is None:
             rows, shown = iter(_in_words(session, list(found))), FINDING_IN_WORDS
         else:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl.commissions import draft_sql, plan_rules, rules, service, sql
+from ibctl.commissions import draft_sql, plan_rules, rules, service, sql, units
 from ibctl.commissions.plan_rules import Terms
 from ibctl.errors import RequestError
 from ibctl.months import Month
@@ -78,7 +78,7 @@ _MONTH = sa.text(
 def simulate(session: Session, terms: Terms, first: Month, last: Month) -> Simulation:
     """Calculate months by one plan for all IBs, and by the plans that they have. Writes nothing.
 
-    Raises RequestError where an amount or a rate is missing.
+    Raises RequestError where an amount or a rate is missing, or a month was calculated in another currency or zone.
     """
     plan = json.dumps({**plan_rules.as_json(terms), "text": ""})
     session.execute(sql.PLAN_FOR_SETS)
@@ -98,6 +98,7 @@ def _span(first: Month, last: Month) -> Iterator[Month]:
 def _month(
     session: Session, terms: Terms, plan: str, month: Month, outcomes: dict[str, Outcome], former: set[str]
 ) -> Cost:
+    units.require(session, month)
     current = simulated = rules.ZERO
     values = {**service.draft_parameters(month), "plan": plan}
     for row in session.execute(_MONTH, values).mappings():

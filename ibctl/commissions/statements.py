@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import config, currencies, money
-from ibctl.commissions import rules, seals, snapshots
+from ibctl.commissions import rules, seals, snapshots, units
 from ibctl.commissions.evidence_sql import MOVEMENTS
 from ibctl.commissions.rules import Line
 from ibctl.commissions.snapshots import Snapshot
@@ -174,7 +174,11 @@ def of_ib(session: Session, ib: User, month: Month) -> Statement:
 
 
 def build(session: Session, month: Month, *, ib: str | None = None) -> Iterator[Statement]:
-    """Yield the accounts of all IBs that had a commission up to a month, or of one, in the order of their emails."""
+    """Yield the accounts of all IBs that had a commission up to a month, or of one, in the order of their emails.
+
+    Raises RequestError where the months were calculated in another currency than that of the settings.
+    """
+    units.require(session, month, ib=ib, before=True)
     settings = config.settings()
     values = {"year": month.year, "month": month.month, "ib": ib, "months": HISTORY}
     paid = _payments(session, {**values, "zone": settings.timezone.key, "base": settings.base_currency,

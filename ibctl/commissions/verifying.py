@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import bulk, money
-from ibctl.commissions import draft_sql, drifting, plan_rules, rules, seals, service, snapshots, sql
+from ibctl.commissions import draft_sql, drifting, plan_rules, rules, seals, service, snapshots, sql, units
 from ibctl.months import Month
 
 
@@ -87,7 +87,15 @@ def stored_months(session: Session) -> list[Month]:
 
 
 def verify(session: Session, month: Month, counted: Verified) -> Iterator[Finding]:
-    """Yield what is wrong with a month's commissions, by email; `counted` is counted up."""
+    """Yield what is wrong with a month's commissions, by email; `counted` is counted up.
+
+    Raises RequestError where the month was calculated in another currency or zone than the settings say.
+    """
+    units.require(session, month)
+    return _verified(session, month, counted)
+
+
+def _verified(session: Session, month: Month, counted: Verified) -> Iterator[Finding]:
     parameters = {**service.draft_parameters(month), "closed": seals.closed(session, month) is not None}
     session.execute(sql.PLAN_FOR_SETS)
     plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(_PLANS, parameters)}

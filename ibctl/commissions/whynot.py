@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import config
-from ibctl.commissions import adjustments, rules, seals, snapshots
+from ibctl.commissions import adjustments, rules, seals, snapshots, units
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import IbctlError, RequestError
 from ibctl.leads import ownership_sql, programme_rules, qualification
@@ -88,8 +88,10 @@ def account(session: Session, ib: User, month: Month, *, lead: str | None = None
     """Say of every lead of an IB, or of one, why it counts in a month or does not.
 
     What would make a lead count is worked out for the `fixes` newest that have not qualified. Raises RequestError when
-    the lead is none of the IB's, and when the leads that count and those that do not are not all leads.
+    the lead is none of the IB's, the month was calculated in another currency or zone, and when the leads that count
+    and those that do not are not all leads.
     """
+    units.require(session, month, ib=ib.id)
     row = adjustments.stored(session, ib, month)
     snapshot = snapshots.current(session, row.id) if row else None
     counted = _counted(snapshot)

@@ -42,7 +42,12 @@ def parse(text: str) -> Decimal:
 
 
 def show(amount: Decimal | float, currency: str = "") -> str:
-    """Write an amount for people: `12,480.55 USD`. Digits beyond the cents are shown when there are any."""
+    """Write an amount for people: `12,480.55 USD`. Digits beyond the cents are shown when there are any.
+
+    What the web application stored and is no amount is shown as it is: `NaN`, `Infinity`.
+    """
     exact = from_float(amount) if isinstance(amount, float) else amount
+    if not exact.is_finite():
+        return f"{exact} {currency}".rstrip()
     places = max(2, -int(exact.normalize().as_tuple().exponent))
     return f"{exact:,.{places}f} {currency}".rstrip()

@@ -7,6 +7,7 @@ typed in a form can neither move the terminal's cursor nor run in a spreadsheet.
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import date, datetime
 from decimal import Decimal
@@ -42,7 +43,7 @@ def shown(value: Any, kind: str = "text") -> str:
         return "–"
     if value == "":
         return ""
-    if kind == "money":
+    if kind == "money" or (isinstance(value, float) and not math.isfinite(value)):
         return money.show(value)
     if kind == "rate":
         return f"{value:f}" if isinstance(value, Decimal) else f"{value:.15g}"
@@ -63,6 +64,9 @@ def plain(value: Any) -> Any:
         return value.isoformat(timespec="milliseconds") + "Z"
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, Decimal | float) and not math.isfinite(value):
+        # JSON knows neither NaN nor infinities.
+        return None
     if isinstance(value, Decimal):
         # The shared tables keep money as doubles: this is the number that they would hold.
         return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else float(value)
@@ -88,7 +92,7 @@ def cell(value: Any) -> Any:
         return "true" if value else "false"
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and value.is_finite():
         return f"{value:f}"
     return plain(value)
 

@@ -63,3 +63,8 @@ def test_plain_decimals_are_read(text: str, amount: str) -> None:
 )
 def test_an_amount_is_shown_with_its_cents_and_no_digit_hidden(amount: str, text: str) -> None:
     assert money.show(Decimal(amount), "USD") == text
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_amount_is_shown_as_it_is(text: str) -> None:
+    assert money.show(float(text), "USD") == f"{text} USD"

@@ -206,7 +206,7 @@ _CAUSES = sa.text(
       SELECT id, id AS row FROM unnest(CAST(:ids AS text[])) AS i (id)
       UNION ALL SELECT "leadId", id FROM ibctl.adjustment WHERE kind = 'clawback' AND "leadId" = ANY(:ids)
     ) i LEFT JOIN ibctl.change c ON c."rowId" = i.row
-      AND c."tableName" IN ('Lead', 'AdSpendHistory', 'exchange_rate', 'adjustment')
+      AND c."tableName" IN ('Lead', 'FacebookAdAccount', 'AdSpendHistory', 'exchange_rate', 'adjustment')
     LEFT JOIN ibctl.change_set s ON s.id = c."changeSetId" ORDER BY i.id, c."changeSetId" DESC NULLS LAST
     """
 )

@@ -57,11 +57,14 @@ def list_(
         found = _filters(session, month, ib, status)
         count, payout = stored.totals(session, **found)
         printed = output.show(stored.rows(session, **found, limit=limit), COLUMNS, Listing(form, to_file, columns))
+        bad = stored.no_amounts(session, found["month"], ib=found["ib"] and found["ib"].id)
         other = units.other(session, months.parse(month)) if month else None
     output.cut_note(printed, limit, count, "commissions")
     if count:
         shown = money.show(payout, config.settings().base_currency)
         output.note(f"{rendering.counted(count, 'commission')}, totalPayout {shown}")
+    if bad:
+        output.warn(f"no amounts, and in no sum: {output.some(bad)}; the web application wrote them")
     if other:
         output.warn(other)
 

@@ -6,17 +6,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from ibctl import money
-from ibctl.commissions.rules import Inputs
+from ibctl.commissions.rules import Account, Inputs
+
+# Of a lead: a moment in naive UTC, or an amount. Of a spend day: its account, its date, what was spent.
+_Fact: TypeAlias = datetime | Decimal
+_Day: TypeAlias = tuple[Account, Any, Decimal | None]
 
 
 @dataclass(frozen=True)
 class Moved:
     """One input that is another now. `id` is its row's; `before` and `after` say what it counted with, None: not."""
 
-    what: str  # lead, spend, rate, adjustment
+    what: str  # lead, account, spend, rate, adjustment
     table: str
     id: str
     label: str
@@ -33,59 +37,94 @@ def moved(then: Inputs, now: Inputs) -> list[Moved]:
     """Return what is different, leads first."""
     return [
         *_leads(_facts(then), _facts(now)),
-        *_compare("spend", "AdSpendHistory", _days(then), _days(now)),
+        *_accounts(then, now),
+        *_spend(_days(then), _days(now)),
         *_rates(then, now),
-        *_compare("adjustment", "adjustment", _booked(then), _booked(now)),
+        *_adjustments(_booked(then), _booked(now)),
     ]
-
-
-def _compare(
-    what: str, table: str, then: Mapping[str, tuple[str, str]], now: Mapping[str, tuple[str, str]]
-) -> Iterator[Moved]:
-    for id_ in _either(then, now):
-        before, after = then.get(id_), now.get(id_)
-        if before != after:
-            label = (before or after or ("", ""))[0]
-            yield Moved(what, table, id_, label, before and before[1], after and after[1])
 
 
 def _either(then: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
     return [*then, *(new for new in now if new not in then)]
 
 
-def _facts(inputs: Inputs) -> dict[str, dict[str, str]]:
+def _facts(inputs: Inputs) -> dict[str, dict[str, _Fact]]:
     """Return by lead what of it counts, under the names of its columns."""
     rows = zip(inputs.lead_ids, inputs.captured, inputs.qualified, inputs.cpas, strict=True)
     return {lead: dict(_fact(captured, qualified, cpa)) for lead, captured, qualified, cpa in rows}
 
 
-def _fact(captured: datetime | None, qualified: datetime | None, cpa: Decimal | None) -> Iterator[tuple[str, str]]:
+def _fact(captured: datetime | None, qualified: datetime | None, cpa: Decimal | None) -> Iterator[tuple[str, _Fact]]:
     if captured is not None:
-        yield "leadCapturedAt", f"{captured:%Y-%m-%d %H:%M}"
+        yield "leadCapturedAt", captured
     if qualified is not None:
-        yield "qualifiedAt", f"{qualified:%Y-%m-%d %H:%M}"
-        yield "cpaEarned", money.show(cpa or Decimal(0))
+        yield "qualifiedAt", qualified
+        yield "cpaEarned", cpa or Decimal(0)
 
 
-def _leads(then: Mapping[str, dict[str, str]], now: Mapping[str, dict[str, str]]) -> Iterator[Moved]:
+def _leads(then: Mapping[str, dict[str, _Fact]], now: Mapping[str, dict[str, _Fact]]) -> Iterator[Moved]:
     for lead in _either(then, now):
         before, after = then.get(lead, {}), now.get(lead, {})
         for name in ("leadCapturedAt", "qualifiedAt", "cpaEarned"):
             if before.get(name) != after.get(name):
-                yield Moved("lead", "Lead", lead, f"{lead} {name}", before.get(name), after.get(name))
+                yield Moved("lead", "Lead", lead, f"{lead} {name}", *_shown(before.get(name), after.get(name)))
 
 
-def _days(inputs: Inputs) -> dict[str, tuple[str, str]]:
+def _shown(before: _Fact | None, after: _Fact | None) -> tuple[str | None, str | None]:
+    """Write two values that differ: moments to the minute, or as finely as they are different."""
+    for unit in ("minutes", "seconds", "milliseconds"):
+        texts = _text(before, unit), _text(after, unit)
+        if texts[0] != texts[1]:
+            break
+    return texts
+
+
+def _text(value: _Fact | None, unit: str) -> str | None:
+    if isinstance(value, datetime):
+        return value.isoformat(" ", unit)
+    return None if value is None else money.show(value)
+
+
+def _accounts(then: Inputs, now: Inputs) -> Iterator[Moved]:
+    """Compare what the ad accounts of both are called, and their currencies."""
+    accounts = {account.id: account for account in now.accounts}
+    for before in then.accounts:
+        after = accounts.get(before.id, before)
+        for name, old, new in (
+            ("adAccountId", before.account, after.account), ("currency", before.currency, after.currency)
+        ):  # fmt: skip
+            if old != new:
+                yield Moved("account", "FacebookAdAccount", before.id, f"{before.account} {name}", old, new)
+
+
+def _days(inputs: Inputs) -> dict[str, _Day]:
     accounts = {account.id: account for account in inputs.accounts}
     rows = zip(inputs.day_ids, inputs.day_accounts, inputs.dates, inputs.amounts, strict=True)
-    return {
-        day: (f"{accounts[account].account} {date}", _amount(amount, accounts[account].currency))
-        for day, account, date, amount in rows
-    }
+    return {day: (accounts[account], date, amount) for day, account, date, amount in rows}
 
 
-def _amount(amount: Decimal | None, currency: str) -> str:
-    return "no amount" if amount is None else money.show(amount, currency)
+def _spend(then: Mapping[str, _Day], now: Mapping[str, _Day]) -> Iterator[Moved]:
+    for id_ in _either(then, now):
+        before, after = then.get(id_), now.get(id_)
+        found = before or after
+        if found is None or _key(before) == _key(after):
+            continue
+        # A day that is another one, or another account's, says so.
+        placed = before is not None and after is not None and _key(before)[:2] != _key(after)[:2]
+        label = f"{found[0].account} {found[1]}"
+        yield Moved("spend", "AdSpendHistory", id_, label, _amount(before, placed), _amount(after, placed))
+
+
+def _key(day: _Day | None) -> tuple[Any, ...]:
+    return (day[0].id, *day[1:]) if day else ()
+
+
+def _amount(day: _Day | None, placed: bool) -> str | None:
+    if day is None:
+        return None
+    account, date, amount = day
+    shown = "no amount" if amount is None else money.show(amount, account.currency)
+    return f"{account.account} {date} {shown}" if placed else shown
 
 
 def _rates(then: Inputs, now: Inputs) -> Iterator[Moved]:
@@ -94,7 +133,8 @@ def _rates(then: Inputs, now: Inputs) -> Iterator[Moved]:
     shown = set()
     for day, (rate_id, label, rate) in before.items():
         other = after.get(day)
-        if other is not None and other[2] != rate and label not in shown:
+        # In another currency, or on another day, it has another rate of course.
+        if other is not None and other[1] == label and other[2] != rate and label not in shown:
             shown.add(label)
             yield Moved("rate", "exchange_rate", rate_id or other[0] or "", label, f"{rate:f}", _rate(other[2]))
 
@@ -118,3 +158,11 @@ def _booked(inputs: Inputs) -> dict[str, tuple[str, str]]:
     return {
         one.id: (f"{one.kind}: {one.reason}", money.show(one.amount, inputs.base)) for one in inputs.adjustments
     }  # fmt: skip
+
+
+def _adjustments(then: Mapping[str, tuple[str, str]], now: Mapping[str, tuple[str, str]]) -> Iterator[Moved]:
+    for id_ in _either(then, now):
+        before, after = then.get(id_), now.get(id_)
+        if before != after:
+            label = (before or after or ("", ""))[0]
+            yield Moved("adjustment", "adjustment", id_, label, before and before[1], after and after[1])

@@ -16,7 +16,7 @@ OBSTACLES = {
     "PROCESSING": "is in a payout already",
     "PAID": "is paid",
     "HELD": "is held",
-    "nothing": "comes to nothing to pay",
+    "nothing": "comes to nothing to pay, or to no amount",
     "stale": "has to be calculated again first: something was booked into its month, or it was edited, since",
     "early": "has to wait until its hold days are over",
 }
@@ -29,7 +29,8 @@ SELECT c.id, c."userId", u.email, c.year, c.month, c."totalPayout"::numeric AS a
     -- The web application writes the status, too.
     WHEN EXISTS (SELECT FROM ibctl.commission_hold h WHERE h."userId" = c."userId" AND h.year = c.year
                  AND h.month = c.month AND h."releasedAt" IS NULL) THEN 'HELD'
-    WHEN NOT c."totalPayout" > 0 THEN 'nothing'
+    -- NaN is greater than all.
+    WHEN NOT (c."totalPayout" > 0 AND c."totalPayout" < 'Infinity') THEN 'nothing'
     WHEN n.id IS NOT NULL AND CAST(n.figures->>'totalPayout' AS numeric) <> c."totalPayout"::numeric
       OR coalesce(b.booked, 0) <> coalesce(
         CAST(n.figures->>'adjustments' AS numeric) + CAST(n.figures->>'carriedIn' AS numeric), 0) THEN 'stale'

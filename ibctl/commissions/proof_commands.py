@@ -90,6 +90,8 @@ def _show_derivation(found: explaining.Explanation) -> None:
     output.say(f"leads     {captured:,} captured in the month (totalLeads), {row.qualified_leads:,} qualified in it")
     base = inputs.base
     output.show(_payout_rows(found), PAYOUT_COLUMNS, Listing(), title=f"Payout: Σ CPA × rate, in {base}")
+    if inputs.zone != "UTC":
+        output.note(f"qualifiedAt is UTC, the month is cut in {inputs.zone}")
     output.show(_spend_rows(found), SPEND_COLUMNS, Listing(), title=f"Ad spend: Σ amount × rate, in {base}")
 
 

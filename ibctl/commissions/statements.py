@@ -22,11 +22,11 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import config, currencies, money
-from ibctl.commissions import rules, seals, snapshots, units
+from ibctl.commissions import rules, seals, snapshots, stored, units
 from ibctl.commissions.evidence_sql import MOVEMENTS
 from ibctl.commissions.rules import Line
 from ibctl.commissions.snapshots import Snapshot
-from ibctl.errors import NotFoundError
+from ibctl.errors import NotFoundError, RequestError
 from ibctl.models.platform import User
 from ibctl.months import Month
 
@@ -176,9 +176,11 @@ def of_ib(session: Session, ib: User, month: Month) -> Statement:
 def build(session: Session, month: Month, *, ib: str | None = None) -> Iterator[Statement]:
     """Yield the accounts of all IBs that had a commission up to a month, or of one, in the order of their emails.
 
-    Raises RequestError where the months were calculated in another currency than that of the settings.
+    Raises RequestError where the months were calculated in another currency than that of the settings, or a totalPayout
+    is no amount.
     """
     units.require(session, month, ib=ib, before=True)
+    _require_amounts(session, month, ib)
     settings = config.settings()
     values = {"year": month.year, "month": month.month, "ib": ib, "months": HISTORY}
     paid = _payments(session, {**values, "zone": settings.timezone.key, "base": settings.base_currency,
@@ -189,6 +191,15 @@ def build(session: Session, month: Month, *, ib: str | None = None) -> Iterator[
         for row in found.mappings():
             kept = snapshots.snapshot(row) if row["digest"] else None
             yield _statement(row, month, settings.base_currency, kept, paid.get(row["ib"], []))
+
+
+def _require_amounts(session: Session, month: Month, ib: str | None) -> None:
+    bad = stored.no_amounts(session, month, ib=ib, before=True)
+    if bad:
+        raise RequestError(
+            f"what is no amount adds up to no balance: {', '.join(bad[:5])}. `ibctl commissions explain IB MONTH` says "
+            "what it should be; `ibctl commissions run --month MONTH` sets it right where the month is open"
+        )
 
 
 def _payments(session: Session, values: Mapping[str, Any]) -> Mapping[str, list[_Moved]]:

@@ -39,12 +39,37 @@ def rows(
         session.expunge(commission)
 
 
+# The web application may have stored NaN, which PostgreSQL takes for greater than all, or an infinity.
+_AMOUNT = "\"totalPayout\" > '-Infinity' AND \"totalPayout\" < 'Infinity'"
+_NO_AMOUNTS = sa.text(
+    f"""
+    SELECT concat(u.email, ' ', to_char(c.year, 'FM0000'), '-', to_char(c.month, 'FM00'), ' (', c."totalPayout", ')')
+    FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
+    WHERE NOT ({_AMOUNT}) AND (CAST(:ib AS text) IS NULL OR c."userId" = :ib)
+      AND (CAST(:year AS int) IS NULL OR (c.year, c.month) = (:year, :month)
+        OR :before AND (c.year, c.month) < (:year, :month))
+    ORDER BY c.year, c.month, u.email
+    """
+)
+
+
 def totals(session: Session, *, month: Month | None, ib: User | None, status: str | None) -> tuple[int, Decimal]:
-    """Return how many commissions match, and the sum of their payouts in the base currency."""
+    """Return how many commissions match, and the sum of those of their payouts that are amounts."""
     matching = _filtered(month, ib, status).subquery()
-    payout = sa.func.coalesce(sa.func.sum(sa.cast(matching.c.totalPayout, sa.Numeric)), 0)
-    count, total = session.execute(sa.select(sa.func.count(), payout).select_from(matching)).one()
+    amounts = sa.func.sum(sa.cast(matching.c.totalPayout, sa.Numeric)).filter(sa.text(_AMOUNT))
+    count, total = session.execute(
+        sa.select(sa.func.count(), sa.func.coalesce(amounts, 0)).select_from(matching)
+    ).one()  # fmt: skip
     return count, Decimal(total)
+
+
+def no_amounts(session: Session, month: Month | None, *, ib: str | None = None, before: bool = False) -> list[str]:
+    """Name the commissions whose totalPayout is no amount, like "ib@x.y 2025-10 (NaN)".
+
+    Those of all months, of one, or of that and all `before` it.
+    """
+    values = {"year": month and month.year, "month": month and month.month, "ib": ib, "before": before}
+    return list(session.scalars(_NO_AMOUNTS, values))
 
 
 def as_row(commission: IbCommission, email: str) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from ibctl.months import Month
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be. `kind` is snapshot, calculation, row, lead, spend, rate or adjustment.
+    """One thing that is not as it should be. `kind` is snapshot, calculation, row, lead, account, spend, rate or
+    adjustment.
 
     `settled`: an input that moved, of a closed or paid month of which nothing is left to book.
     """

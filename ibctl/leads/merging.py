@@ -66,7 +66,7 @@ def merge(session: Session, keep_name: str, other_names: Sequence[str], *, money
     service.hold(session, [keep, *others])
     _refuse_counted(session, others)
     merged = _combined([keep, *others], money_rule)
-    before = service.settled(session, [keep])
+    before = service.settled(session, [keep, *others])
     moved = _move(session, keep, others)
     for field, value in merged.items():
         setattr(keep, service.attribute(field), value)

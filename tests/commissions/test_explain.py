@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from ibctl import config
 from tests.commissions.conftest import Platform
 from tests.conftest import Result
 
@@ -119,3 +120,16 @@ def test_list_and_export_agree_and_say_the_total(ib: str, ibctl: Run) -> None:
     assert [float(row["totalPayout"]) for row in exported] == [row["totalPayout"] for row in json.loads(listed.stdout)]
     assert ibctl("commissions", "list", "--status", "LOST").exit_code == 2
     assert "no commissions" in ibctl("commissions", "list", "--month", "2024-01").stderr
+
+
+def test_a_moment_says_that_it_is_utc_where_months_are_cut_elsewhere(
+    platform: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IBCTL_TIMEZONE", "Asia/Tokyo")
+    config.use_env_file(None)
+    platform.lead(platform.user("ib@x.y"), "2025-09-30T15:00", "2025-09-30T15:00", 100)
+    ibctl("commissions", "run", "--month", "2025-10")
+    explained = ibctl("commissions", "explain", "ib@x.y", "2025-10")
+    assert ("2025-09-30 15:00" in explained.stdout, "qualifiedAt is UTC, the month is cut in Asia/Tokyo") == (
+        True, explained.stderr.strip().splitlines()[0]
+    )  # fmt: skip

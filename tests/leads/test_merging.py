@@ -213,3 +213,18 @@ def test_sums_that_do_not_contradict_each_other_need_no_rule(amounts: list[int],
     empty = dict.fromkeys([*merge_rules.FILLED, *merge_rules.FACTS])
     leads = [{**lead, **empty, "ftdEarned": Decimal(0), "cpaEarned": Decimal(amount)} for amount in amounts]
     assert merge_rules.combine(leads, None)["cpaEarned"] == Decimal(outcome)
+
+
+def test_a_merge_warns_of_every_closed_month_that_loses_a_lead(platform: Platform, ibctl: Run) -> None:
+    for letter in "ab":
+        ib = platform.user(f"{letter}@x.io")
+        platform.sql(
+            'INSERT INTO "Lead" (id, "userId", email, "leadCapturedAt", "qualifiedAt", "cpaEarned", "totalEarned",'
+            " \"updatedAt\") VALUES (%s, %s, %s, '2025-09-03', '2025-09-04', 100, 100, now())",
+            f"{letter}1", ib, f"{letter}1@x.com",
+        )  # fmt: skip
+    assert ibctl("commissions", "close", "2025-09", "--yes").exit_code == 0
+    merged = ibctl("leads", "merge", "a1", "b1", "--money", "sum", "--yes")
+    assert merged.exit_code == 0
+    assert "2025-09 is CLOSED for a@x.io, b@x.io: that commission stays as it is" in merged.stderr
+    assert "2 leads" in merged.stderr

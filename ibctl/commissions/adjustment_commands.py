@@ -7,16 +7,14 @@ from decimal import Decimal
 from typing import Annotated
 
 import typer
-from sqlmodel import Session
 
 from ibctl import clock, config, days, db, money, months, output
-from ibctl.commissions import adjustments
+from ibctl.commissions import adjustments, ibs
 from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption
 from ibctl.commissions.confirming import confirmed
 from ibctl.errors import UsageError
 from ibctl.leads import service as leads
 from ibctl.leads.arguments import LeadArgument
-from ibctl.models.platform import Role, User
 from ibctl.output import Column, Format, Listing
 from ibctl.users import service as users
 
@@ -74,10 +72,6 @@ def _amount(text: str) -> Decimal:
     return money.to_cents(amount)
 
 
-def _ib(session: Session, name: str) -> User:
-    return users.find(session, name, role=Role.IB)
-
-
 # -------------------------------------------------------------------------------------------------------------- booking
 
 
@@ -104,7 +98,7 @@ def adjust(
         output.confirm(f"{shown} for {ib} in {chosen}", yes=yes)
     with db.transaction(dry_run=dry_run, reason=why) as session:
         about = leads.find(session, lead) if lead else None
-        counted = adjustments.adjust(session, _ib(session, ib), chosen, sum_, reason=why, lead=about)
+        counted = adjustments.adjust(session, ibs.find(session, ib), chosen, sum_, reason=why, lead=about)
     session.written.announce(f"booked {shown} for {ib} in {chosen}")
     _say_uncounted(chosen, counted=counted)
 
@@ -201,7 +195,7 @@ def hold(
     """
     why, day = _reason(reason), _to_come(days.option("--until", until))
     with db.transaction(dry_run=dry_run, reason=why) as session:
-        adjustments.hold(session, _ib(session, ib), months.parse(month), reason=why, until=day)
+        adjustments.hold(session, ibs.find(session, ib), months.parse(month), reason=why, until=day)
     session.written.announce(f"{month} of {ib} is held")
 
 
@@ -225,7 +219,7 @@ def release(
     """
     why = _reason(reason)
     with db.transaction(dry_run=dry_run, reason=why) as session:
-        carried = adjustments.release(session, _ib(session, ib), months.parse(month), reason=why)
+        carried = adjustments.release(session, ibs.find(session, ib), months.parse(month), reason=why)
     base = config.settings().base_currency
     rest = f"; {money.show(carried, base)} carried on" if carried else ""
     session.written.announce(f"{month} of {ib} is released{rest}")

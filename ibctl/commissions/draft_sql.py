@@ -10,6 +10,7 @@ long. All arrays of an IB, or of its account, come from one sorted step, so that
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ibctl.commissions import rules
@@ -71,8 +72,29 @@ known AS MATERIALIZED (SELECT 'given' AS key, CAST(:plan AS jsonb) AS stored),
 term AS MATERIALIZED (SELECT n, 'given' AS key FROM ib)"""
 
 
+# Leads and spend count for IBs alone. What is booked counts for whoever it is booked for, and what is held stays, also
+# when the user is something else by now: so nothing that is booked vanishes with a role.
+_NOW = {
+    "earns": "role = 'IB'",
+    "who": """(role = 'IB'
+    OR id IN (SELECT "userId" FROM ibctl.adjustment WHERE year = :year AND month = :month)
+    OR id IN (SELECT "userId" FROM "IbCommission"
+              WHERE year = :year AND month = :month AND "paymentStatus" = 'HELD'))""",
+}
 # What an IB earned in a month stays earned when the user is made something else.
-_WITH_A_ROW = """(role = 'IB' OR id IN (SELECT "userId" FROM "IbCommission" WHERE year = :year AND month = :month))"""
+_THEN = {
+    "earns": """(role = 'IB' OR EXISTS (
+      SELECT FROM "IbCommission" c LEFT JOIN (
+        ibctl.commission_state t JOIN ibctl.commission_snapshot s ON s.id = t."snapshotId"
+      ) ON t.id = c.id
+      WHERE c."userId" = "User".id AND c.year = :year AND c.month = :month
+        AND coalesce(s.inputs->>'role', 'IB') = 'IB'))""",
+    "who": """(role = 'IB'
+    OR id IN (SELECT "userId" FROM ibctl.adjustment WHERE year = :year AND month = :month)
+    OR id IN (SELECT "userId" FROM "IbCommission" WHERE year = :year AND month = :month))""",
+}
+# What they would earn by another plan, IBs do.
+_ALONE = {"earns": "true", "who": "role = 'IB'"}
 
 
 def draft(terms: str) -> str:
@@ -81,7 +103,9 @@ def draft(terms: str) -> str:
     Parameters besides those of `terms`: year, month, from, to (naive UTC), first_day, next_day (dates), zone, base, ib
     (an id, or NULL for all).
     """
-    return _DRAFT.replace("{terms}", terms).replace("{who}", _WITH_A_ROW if terms is AS_STORED else "role = 'IB'")
+    owners = {IN_FORCE: _NOW, AS_STORED: _THEN, GIVEN: _ALONE}[terms]
+    parts = {"terms": terms, **owners}
+    return re.sub(r"\{(terms|earns|who)\}", lambda found: parts[found[1]], _DRAFT)
 
 
 # What counted, as a snapshot keeps it: of each lead and each spend day an element.
@@ -95,6 +119,8 @@ _INPUTS = {
     "from": _ISO.format("CAST(:from AS timestamp)"),
     "to": _ISO.format("CAST(:to AS timestamp)"),
     "baseCurrency": "CAST(:base AS text)",
+    # Leads and spend count for an IB alone.
+    "role": "d.role",
     "accounts": "d.accounts",
     "adjustments": "d.booked",
 }
@@ -138,8 +164,10 @@ def _digest(row: str, words: Sequence[str]) -> str:
 _DRAFT = f"""
 WITH ib AS MATERIALIZED (
   -- A number for each IB: the steps are joined by it in half the time that ids take.
-  SELECT id, row_number() OVER () AS n FROM "User"
-  WHERE {{who}} AND (CAST(:ib AS text) IS NULL OR id = :ib)
+  SELECT id, CASE WHEN earns THEN 'IB' ELSE role END AS role, earns, row_number() OVER () AS n FROM (
+    SELECT id, role::text AS role, {{earns}} AS earns FROM "User"
+    WHERE {{who}} AND (CAST(:ib AS text) IS NULL OR id = :ib)
+  ) u
 ), {{terms}}, tier AS MATERIALIZED (
   SELECT key, CAST(tier->>'from' AS numeric) AS since, CAST(tier->>'rate' AS numeric) AS rate,
     lead(CAST(tier->>'from' AS numeric)) OVER (PARTITION BY key ORDER BY number) AS until
@@ -192,7 +220,7 @@ WITH ib AS MATERIALIZED (
       array_agg(id) AS "leadIds", array_agg(captured) AS "leadCaptured", array_agg(qualified) AS "leadQualified",
       array_agg(cpa) AS "leadCpas"
     FROM counted GROUP BY 1
-  ) l JOIN ib ON ib.id = l.owner
+  ) l JOIN ib ON ib.id = l.owner AND ib.earns
 ), account_days AS MATERIALIZED (
   -- What an ad account spent while it was one IB's. Rates only where they are none of 1: of an account all or none.
   SELECT "userId" COLLATE "C" AS owner, account, count(*)::int AS days, coalesce(sum(amount * rate), 0) AS total,
@@ -225,7 +253,7 @@ WITH ib AS MATERIALIZED (
         ORDER BY account) AS "dayRateIds"
     FROM (SELECT d.*, bool_or(rates IS NOT NULL) OVER (PARTITION BY owner) AS mixed FROM account_days d) d
     JOIN "FacebookAdAccount" a ON a.id = account GROUP BY 1
-  ) day JOIN ib ON ib.id = day.owner
+  ) day JOIN ib ON ib.id = day.owner AND ib.earns
 ), booked AS MATERIALIZED (
   SELECT n, coalesce(sum(amount) FILTER (WHERE kind <> 'carry'), 0) AS adjusted,
     coalesce(sum(amount) FILTER (WHERE kind = 'carry'), 0) AS carried,
@@ -253,7 +281,7 @@ WITH ib AS MATERIALIZED (
   FROM summed JOIN tier USING (key) WHERE since <= measure GROUP BY 1
 ), numbered AS MATERIALIZED (
   SELECT n, key, c.cpa, row_number() OVER (PARTITION BY n ORDER BY c.qualified, c.id COLLATE "C") AS number
-  FROM counted c JOIN ib ON ib.id = c.owner JOIN summed s USING (n)
+  FROM counted c JOIN ib ON ib.id = c.owner AND ib.earns JOIN summed s USING (n)
   WHERE c.qualified IS NOT NULL AND s.method = 'marginal' AND s.by = 'qualified-leads'
 ), by_lead AS MATERIALIZED (
   SELECT n, sum(cpa * rate) AS counted FROM numbered JOIN tier USING (key)
@@ -286,7 +314,7 @@ WITH ib AS MATERIALIZED (
 ), marked AS MATERIALIZED (
   SELECT key, stored, {_MARK.format("stored")} AS mark FROM known
 ), snapshot AS (
-  SELECT ib.id AS "userId", k.stored AS plan, k.mark, f.key IS NULL AS unplanned, f.*,
+  SELECT ib.id AS "userId", ib.role, k.stored AS plan, k.mark, f.key IS NULL AS unplanned, f.*,
     CAST(:next_day AS date) + CAST(k.stored->>'holdDays' AS int) AS "payableFrom",
     coalesce(s.accounts, '[]') AS accounts, coalesce(b.lines, '[]') AS booked,
     coalesce(l."leadIds", '{{}}') AS "leadIds", coalesce(l."leadCaptured", '{{}}') AS "leadCaptured",

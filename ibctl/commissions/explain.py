@@ -14,7 +14,7 @@ from ibctl.commissions import draft_sql, plan_rules, rules, seals, service, snap
 from ibctl.commissions.rules import Inputs, Line
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError, RequestError
-from ibctl.models.platform import IbCommission, User
+from ibctl.models.platform import IbCommission, Role, User
 from ibctl.months import Month
 
 _DRAFT = sa.text(draft_sql.whole(draft_sql.IN_FORCE))
@@ -51,15 +51,19 @@ def find(session: Session, ib: User, month: Month) -> IbCommission:
     if found is not None:
         return found
     if draft(session, ib, month) is None:
-        raise NotFoundError(
-            f"{ib.email} has no commission for {month}, and none is due: neither a lead nor ad spend falls in it"
-        )
+        raise NotFoundError(f"{ib.email} has no commission for {month}, and none is due: {_nothing_due(ib)}")
     if seals.closed(session, month):
         raise NotFoundError(
             f"{month} is closed, and {ib.email} has nothing in it; what is due since, "
             f"`ibctl commissions true-up {month}` books"
         )
     raise NotFoundError(f"{ib.email} has no commission for {month} yet: run `ibctl commissions run --month {month}`")
+
+
+def _nothing_due(ib: User) -> str:
+    if ib.role is not Role.IB:
+        return f"its role is {ib.role.value}, and leads and ad spend count only for IBs"
+    return "neither a lead nor ad spend falls in it"
 
 
 def explain(session: Session, ib: User, month: Month) -> Explanation:

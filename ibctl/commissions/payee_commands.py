@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 import typer
 
 from ibctl import config, db, imports, output, tabular
+from ibctl.commissions import ibs, payees
 from ibctl.commissions import payee_rules as rules
-from ibctl.commissions import payees
 from ibctl.commissions.confirming import confirmed
 from ibctl.errors import UsageError
 from ibctl.imports import RowError
-from ibctl.models.platform import Role
 from ibctl.output import Column
 from ibctl.users import completion
 from ibctl.users import service as users
@@ -62,10 +61,10 @@ def set_(
     Example: ibctl commissions payees set ib@x.y --currency EUR
     """
     with db.reading() as session:
-        users.find(session, ib, role=Role.IB)
+        ibs.find(session, ib)
     wanted = _asked(method, currency or config.settings().base_currency)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
-        user = users.find(session, ib, role=Role.IB)
+        user = ibs.find(session, ib)
         payees.save(session, user, wanted)
     shown = f"{wanted.currency} by {wanted.method} to {rules.masked_account(wanted.account)}"
     verb = "is paid" if not session.written.nothing else "nothing to do: it is paid already"
@@ -115,7 +114,7 @@ def show(
     Example: ibctl commissions payees show ib@x.y
     """
     with db.reading() as session:
-        user = users.find(session, ib, role=Role.IB)
+        user = ibs.find(session, ib)
         row = payees.as_row(user, payees.find(session, user))
     output.show_record(row, COLUMNS, output.Listing(form, to_file, columns))
 

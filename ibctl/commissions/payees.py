@@ -16,7 +16,7 @@ from ibctl.commissions.payee_rules import Destination
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.imports import RowError
 from ibctl.models.payouts import Payee, PayoutItem
-from ibctl.models.platform import Role, User
+from ibctl.models.platform import IbCommission, Role, User
 
 LOCK = "payees"
 
@@ -129,8 +129,9 @@ def import_payees(session: Session, file: tabular.Table, rejects: tabular.Reject
 
 
 def _ibs(session: Session) -> dict[str, str]:
-    """Return every IB's id by its id and by its email in small letters."""
-    rows = session.execute(sa.select(col(User.id), col(User.email)).where(col(User.role) == Role.IB))
+    """Return the id of every IB, and of whoever has earned as one, by its id and by its email in small letters."""
+    earned = col(User.id).in_(sa.select(col(IbCommission.user_id)))
+    rows = session.execute(sa.select(col(User.id), col(User.email)).where(sa.or_(col(User.role) == Role.IB, earned)))
     return {key: user_id for user_id, email in rows for key in (user_id, email.lower())}
 
 

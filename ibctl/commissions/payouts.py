@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from ibctl import clock, config, currencies, days, db, months, output, rendering
-from ibctl.commissions import payable, units
+from ibctl.commissions import ibs, payable, units
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.evidence_sql import NET
 from ibctl.commissions.payout_rules import Choice, Rate, Skipped
@@ -26,9 +26,8 @@ from ibctl.crypto import Sealed
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.models.ledger import change
 from ibctl.models.payouts import Payee, PayoutBatch, PayoutItem
-from ibctl.models.platform import Role, User
+from ibctl.models.platform import User
 from ibctl.months import Month
-from ibctl.users import service as users
 
 LOCK = "commissions run"
 # How long a changed payee is worth a second look.
@@ -161,7 +160,7 @@ def _require_over(month: Month) -> None:
 
 
 def _ids(session: Session, who: Sequence[str]) -> frozenset[str]:
-    return frozenset(users.find(session, one, role=Role.IB).id for one in who)
+    return frozenset(ibs.find(session, one).id for one in who)
 
 
 def _rates(session: Session, day: date) -> dict[str, Rate]:

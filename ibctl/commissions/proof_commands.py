@@ -88,6 +88,8 @@ def _show_derivation(found: explaining.Explanation) -> None:
     output.say(f"month     {rendering.plain(inputs.start)} to {rendering.plain(inputs.end)}, cut in {inputs.zone}")
     output.say(f"plan      {terms.label}, {terms.in_words}")
     output.say(f"leads     {captured:,} captured in the month (totalLeads), {row.qualified_leads:,} qualified in it")
+    if inputs.role != "IB":
+        output.say(f"role      {inputs.role}: leads and spend count only for IBs")
     base = inputs.base
     output.show(_payout_rows(found), PAYOUT_COLUMNS, Listing(), title=f"Payout: Σ CPA × rate, in {base}")
     if inputs.zone != "UTC":

@@ -82,6 +82,8 @@ class Inputs:
 
     base: str = ""
     zone: str = ""
+    # The user's: leads and spend count for an IB alone.
+    role: str = "IB"
     start: datetime | None = None
     end: datetime | None = None
     lead_ids: Sequence[str] = ()

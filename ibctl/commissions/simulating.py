@@ -103,7 +103,7 @@ def _month(
     values = {**service.draft_parameters(month), "plan": plan}
     for row in session.execute(_MONTH, values).mappings():
         if row["former"]:
-            former.add(row["email"])
+            former |= {row["email"]} if row["current"] else set()
             continue
         if row["unsound"]:
             raise RequestError(

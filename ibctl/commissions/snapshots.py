@@ -93,6 +93,7 @@ def inputs(row: sa.RowMapping) -> Inputs:
         amounts(row, stored["adjustments"]),
         base=stored["baseCurrency"],
         zone=stored["zone"],
+        role=stored["role"],
         start=_moment(stored["from"]),
         end=_moment(stored["to"]),
         accounts=[Account(one["id"], one["account"], one["currency"]) for one in stored["accounts"]],

@@ -9,12 +9,10 @@ from typing import Annotated, Literal
 import typer
 
 from ibctl import config, db, months, outfiles, output
-from ibctl.commissions import dossiers, statement_pages, statements
+from ibctl.commissions import dossiers, ibs, statement_pages, statements
 from ibctl.commissions.arguments import IbArgument, MonthArgument, suggest_months
 from ibctl.errors import RequestError, UsageError
-from ibctl.models.platform import Role
 from ibctl.users import completion
-from ibctl.users import service as users
 
 FormOption = Annotated[
     Literal["html", "md", "csv", "json"], typer.Option("--format", "-f", help="html prints well on A4.")
@@ -66,7 +64,7 @@ def _month(words: Sequence[str]) -> months.Month:
 
 def _state_one(ib: str, month: months.Month, form: str, to_file: Path | None) -> None:
     with db.reading() as session:
-        found = statements.of_ib(session, users.find(session, ib, role=Role.IB), month)
+        found = statements.of_ib(session, ibs.find(session, ib), month)
     text = statement_pages.write(form, found)
     if to_file is None:
         output.data(text)
@@ -114,7 +112,7 @@ def dossier(
     """
     chosen = months.parse(month)
     with db.reading() as session:
-        user = users.find(session, ib, role=Role.IB)
+        user = ibs.find(session, ib)
         files = dossiers.of_ib(session, user, chosen)
     place = folder or Path(f"dossier-{user.id}-{chosen}")
     outfiles.make_folder(place)

@@ -17,7 +17,7 @@ from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import IbctlError, RequestError
 from ibctl.leads import ownership_sql, programme_rules, qualification
 from ibctl.leads import service as leads
-from ibctl.models.platform import Lead, User
+from ibctl.models.platform import Lead, Role, User
 from ibctl.months import Month
 
 # Why a lead does not count, in the order in which the first that holds is given.
@@ -29,6 +29,7 @@ REASONS = {
     "clawed_back": "was taken back",
     "rejected": "is rejected",
     "not_qualified": "has not qualified",
+    "not_an_ib": "counts only for IBs, and the role is another",
     "not_calculated": "qualified in the month, which has not been calculated since",
     "sealed_before": "qualified in the month after that was closed or paid: true-up books it",
 }
@@ -99,7 +100,8 @@ def account(session: Session, ib: User, month: Month, *, lead: str | None = None
     total = session.execute(_TOTAL, values).scalar_one()
     settled = row is not None and row.payment_status in rules.SEALED
     sealed = settled or seals.closed(session, month) is not None
-    found = [_verdict(one, ib, month, counted, sealed) for one in session.execute(_LEADS, values).mappings()]
+    rest = _code_of_the_rest(ib, snapshot, sealed)
+    found = [_verdict(one, ib, month, counted, rest) for one in session.execute(_LEADS, values).mappings()]
     excluded = Counter(one.code for one in found if one.code != COUNTED)
     _require_whole(ib, month, total, len(counted), excluded)
     chosen = _one(session, ib, found, lead) if lead else found
@@ -113,6 +115,14 @@ def _counted(snapshot: Snapshot | None) -> set[str]:
     return {lead for _, lead, _ in snapshot.inputs.earning}
 
 
+def _code_of_the_rest(ib: User, snapshot: Snapshot | None, sealed: bool) -> str:
+    """Say why a lead does not count yet that qualified in the month as the IB's."""
+    was_an_ib = sealed and snapshot is not None and snapshot.inputs.role == Role.IB
+    if ib.role is not Role.IB and not was_an_ib:
+        return "not_an_ib"
+    return "sealed_before" if sealed else "not_calculated"
+
+
 def _require_whole(ib: User, month: Month, total: int, counted: int, excluded: Mapping[str, int]) -> None:
     if total != counted + sum(excluded.values()):
         raise IbctlError(
@@ -121,8 +131,8 @@ def _require_whole(ib: User, month: Month, total: int, counted: int, excluded: M
         )
 
 
-def _verdict(row: sa.RowMapping, ib: User, month: Month, counted: set[str], sealed: bool) -> Verdict:
-    code = COUNTED if row["id"] in counted else _code(row, ib, month, sealed)
+def _verdict(row: sa.RowMapping, ib: User, month: Month, counted: set[str], rest: str) -> Verdict:
+    code = COUNTED if row["id"] in counted else _code(row, ib, month, rest)
     why = "counts" if code == COUNTED else REASONS[code]
     if code == "other_owner":
         why = f"was {row['ownerEmail'] or 'nobody'}'s when it qualified"
@@ -131,10 +141,12 @@ def _verdict(row: sa.RowMapping, ib: User, month: Month, counted: set[str], seal
     elif code in ("qualified_earlier", "qualified_later"):
         there = _month(row["qualified"])
         why = f"qualified in {there}"
+    elif code == "not_an_ib":
+        why = f"counts only for IBs, and {ib.email} is {ib.role.value}"
     return Verdict(row["id"], row["lead"], code, why, row["status"] or "", row["captured"], row["qualified"])
 
 
-def _code(row: sa.RowMapping, ib: User, month: Month, sealed: bool) -> str:
+def _code(row: sa.RowMapping, ib: User, month: Month, rest: str) -> str:
     elsewhere = _elsewhere(row, ib, month)
     if elsewhere is not None:
         return elsewhere
@@ -142,7 +154,7 @@ def _code(row: sa.RowMapping, ib: User, month: Month, sealed: bool) -> str:
         return "clawed_back"
     if row["qualified"] is None:
         return "rejected" if row["status"] == "rejected" else "not_qualified"
-    return "sealed_before" if sealed else "not_calculated"
+    return rest
 
 
 def _elsewhere(row: sa.RowMapping, ib: User, month: Month) -> str | None:

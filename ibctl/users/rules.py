@@ -75,12 +75,17 @@ def _likeness(wanted: str, known: str) -> float:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What hangs on some accounts; `unpaid_total` is the sum of their payouts not yet paid, in `currency`."""
+    """What hangs on some accounts; `unpaid_total` is the sum of their payouts not yet paid, in `currency`.
+
+    `open` of them are of open months and in no payout: the next run calculates them again.
+    """
 
     emails: Sequence[str]
     leads: int
     unpaid: int
     unpaid_total: Decimal
+    open: int
+    open_total: Decimal
     currency: str
 
     @property
@@ -90,8 +95,7 @@ class Holdings:
 
     def __str__(self) -> str:
         leads = rendering.counted(self.leads, "lead")
-        rows = rendering.counted(self.unpaid, "unpaid commission")
-        return f"{leads} and {rows} ({money.show(self.unpaid_total, self.currency)})"
+        return f"{leads} and {_sum_of(self.unpaid, self.unpaid_total, self.currency)}"
 
 
 def deactivation_effect(held: Holdings) -> str:
@@ -101,10 +105,23 @@ def deactivation_effect(held: Holdings) -> str:
 
 
 def promotion_effect(held: Holdings) -> str | None:
-    """Say what making an IB an administrator does to what it earns; None when nothing hangs on it."""
+    """Say what making an IB an administrator does to what it earns; None when nothing hangs on it.
+
+    Of its unpaid commissions, those of closed months and those in a payout stay; the others are calculated again.
+    """
     if held.nothing:
         return None
-    return f"{held.emails[0]} becomes an ADMIN and earns no more commissions; {held} stay as they are"
+    again = _sum_of(held.open, held.open_total, held.currency)
+    stay = _sum_of(held.unpaid - held.open, held.unpaid_total - held.open_total, held.currency)
+    return (
+        f"{held.emails[0]} becomes an ADMIN and earns no more commissions; {rendering.counted(held.leads, 'lead')} and "
+        f"{stay} of closed months or in payouts stay as they are"
+        + (f"; the next run calculates {again} of open months without leads and ad spend" if held.open else "")
+    )
+
+
+def _sum_of(count: int, total: Decimal, currency: str) -> str:
+    return f"{rendering.counted(count, 'unpaid commission')} ({money.show(total, currency)})"
 
 
 def locked_note(email: str, locked_until: dt.datetime | None, now: dt.datetime) -> str | None:

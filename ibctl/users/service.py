@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from ibctl import clock, config
 from ibctl.errors import NotFoundError, RequestError, UsageError
+from ibctl.models.commissions import ClosedMonth
 from ibctl.models.ledger import ChangeSet, change
 from ibctl.models.platform import FacebookAdAccount, IbCommission, Lead, Role, User
 from ibctl.users import rules
@@ -151,8 +152,15 @@ def holdings(session: Session, users: Sequence[User]) -> rules.Holdings:
     unpaid = sa.select(sa.func.count(), payout).where(
         col(IbCommission.user_id).in_(ids), col(IbCommission.payment_status) != "PAID"
     )
+    closed = sa.select(ClosedMonth).where(
+        col(ClosedMonth.year) == col(IbCommission.year), col(ClosedMonth.month) == col(IbCommission.month)
+    )
+    again = unpaid.where(col(IbCommission.payment_status) != "PROCESSING", ~closed.exists())
     count, total = session.execute(unpaid).one()
-    return rules.Holdings([user.email for user in users], leads, count, total, config.settings().base_currency)
+    open_, open_total = session.execute(again).one()
+    return rules.Holdings(
+        [user.email for user in users], leads, count, total, open_, open_total, config.settings().base_currency
+    )
 
 
 def deactivation_effect(session: Session, who: Sequence[str]) -> str:

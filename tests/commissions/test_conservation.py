@@ -101,6 +101,7 @@ class Books(RuleBasedStateMachine):
                 " ibctl.commission_state, ibctl.commission_snapshot, ibctl.change, ibctl.change_set,"
                 " ibctl.payout_batch, ibctl.payout_item, ibctl.payout_payment CASCADE"
             )
+            connection.execute("UPDATE \"User\" SET role = 'IB'")
         self.paid: dict[str, Any] = {}
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -130,6 +131,10 @@ class Books(RuleBasedStateMachine):
         if found:
             chosen = data.draw(st.sampled_from(found))
             self.sql('UPDATE "Lead" SET "cpaEarned" = %s WHERE id = %s', float(cpa), chosen)
+
+    @rule(ib=ibs, role=st.sampled_from(["IB", "ADMIN"]))
+    def role_changes(self, ib: str, role: str) -> None:
+        self.sql('UPDATE "User" SET role = %s WHERE id = %s', role, ib)
 
     @rule(month=months)
     def run(self, month: Month) -> None:
@@ -248,6 +253,7 @@ class Books(RuleBasedStateMachine):
         for batch in {row[0] for row in self.batches("PROCESSING")}:
             with self.writing() as session:
                 payouts.cancel(session, batch)
+        self.sql("UPDATE \"User\" SET role = 'IB'")
         later = [*MONTHS, MONTHS[-1].next]
         for month in MONTHS:
             self.true_up(month)

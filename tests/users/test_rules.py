@@ -128,8 +128,10 @@ def test_suggestions_are_at_most_three_of_the_known(wanted: str, known: list[str
     assert set(found) <= set(known)
 
 
-def held(emails: list[str], leads: int = 0, unpaid: int = 0, total: str = "0") -> rules.Holdings:
-    return rules.Holdings(emails, leads, unpaid, Decimal(total), "USD")
+def held(
+    emails: list[str], leads: int = 0, unpaid: int = 0, total: str = "0", again: int = 0, again_total: str = "0"
+) -> rules.Holdings:
+    return rules.Holdings(emails, leads, unpaid, Decimal(total), again, Decimal(again_total), "USD")
 
 
 def test_the_effect_of_a_deactivation_names_leads_and_money() -> None:
@@ -146,7 +148,12 @@ def test_making_an_ib_an_administrator_is_worth_a_question_only_when_something_h
     assert rules.promotion_effect(held(["a@x.y"])) is None
     assert rules.promotion_effect(held(["a@x.y"], 3, 1, "0.5")) == (
         "a@x.y becomes an ADMIN and earns no more commissions; "
-        "3 leads and 1 unpaid commission (0.50 USD) stay as they are"
+        "3 leads and 1 unpaid commission (0.50 USD) of closed months or in payouts stay as they are"
+    )
+    assert rules.promotion_effect(held(["a@x.y"], 3, 3, "570", 2, "270")) == (
+        "a@x.y becomes an ADMIN and earns no more commissions; "
+        "3 leads and 1 unpaid commission (300.00 USD) of closed months or in payouts stay as they are; "
+        "the next run calculates 2 unpaid commissions (270.00 USD) of open months without leads and ad spend"
     )
 
 

@@ -1,0 +1,186 @@
+"""Whoever was an IB and is one no more: nothing that is booked vanishes, and nothing more is earned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commissions.conftest import Platform
+from tests.conftest import Result
+
+Run = Callable[..., Result]
+PLAN = """
+name = "strict"
+version = 1
+from = "2025-01"
+[commission]
+rate = 0.30
+[payout]
+minimum = 50
+"""
+
+
+def ok(result: Result) -> Result:
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+@pytest.fixture
+def do(ibctl: Run) -> Callable[..., Result]:
+    return lambda *words: ok(ibctl("commissions", *words))
+
+
+@pytest.fixture
+def become(ibctl: Run, platform: Platform) -> Callable[[str], None]:
+    """Give the IB a role; somebody else stays an administrator."""
+    platform.user("boss@x.y", role="ADMIN")
+
+    def become(role: str) -> None:
+        ok(ibctl("users", "set-role", "ib@x.y", "--role", role, "--yes"))
+
+    return become
+
+
+@pytest.fixture
+def strict(do: Callable[..., Result], database: str, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(PLAN)
+    do("plans", "add", "p.toml")
+    do("plans", "assign", "--all", "--plan", "strict", "--from", "2025-01")
+
+
+@pytest.fixture
+def ib(platform: Platform) -> str:
+    return platform.user("ib@x.y")
+
+
+def rows(platform: Platform) -> dict[int, tuple[Any, ...]]:
+    found = platform.sql(
+        'SELECT month, "totalPayout"::numeric, "totalLeads", "paymentStatus" FROM "IbCommission" ORDER BY month'
+    )
+    return {month: tuple(rest) for month, *rest in found}
+
+
+@pytest.mark.usefixtures("strict")
+def test_a_balance_gets_through_months_in_which_its_ib_was_an_administrator(
+    platform: Platform, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    platform.lead(ib, "2025-06-03", "2025-06-04", 100)
+    do("close", "2025-06", "--yes")
+    become("ADMIN")
+    # Earned by no IB: it counts for nobody.
+    platform.lead(ib, "2025-07-03", "2025-07-04", 1000)
+    platform.spend(ib, platform.account(ib), "2025-07-03", 10)
+    do("run", "--month", "2025-07")
+    assert rows(platform)[7] == (0, 0, "PENDING")
+    assert "role      ADMIN: leads and spend count only for IBs" in do("explain", "ib@x.y", "2025-07").stdout
+    do("close", "2025-07", "--yes")
+    assert "nothing is different" in do("drift").stderr
+    assert "findings: 0" in do("verify").stderr
+    become("IB")
+    platform.lead(ib, "2025-08-03", "2025-08-04", 100)
+    do("run", "--month", "2025-08")
+    assert rows(platform)[8] == (60, 1, "PENDING")
+
+
+def test_what_a_true_up_takes_back_from_an_ib_that_was_is_a_row_and_stays_owed(
+    platform: Platform, ibctl: Run, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    lead = platform.lead(ib, "2025-07-03", "2025-07-04", 1000)
+    do("close", "2025-07", "--yes")
+    become("ADMIN")
+    ok(ibctl("leads", "edit", lead, "--cpa-earned", "10"))
+    do("true-up", "2025-07", "--yes")
+    do("run", "--month", "2025-08")
+    found = json.loads(do("show", "ib@x.y", "2025-08", "-f", "json").stdout)[0]
+    assert (found["adjustments"], found["carriedOut"], found["totalPayout"]) == (-297, -297, 0)
+    do("close", "2025-08", "--yes")
+    assert platform.sql("SELECT sum(amount) FROM ibctl.adjustment WHERE month = 9") == [(-297,)]
+
+
+def test_a_held_row_of_an_ib_that_was_follows_what_is_booked_and_counts_no_leads(
+    platform: Platform, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    platform.lead(ib, "2025-09-03", "2025-09-04", 1000)
+    do("run", "--month", "2025-09")
+    do("hold", "ib@x.y", "2025-09", "--reason", "r")
+    become("ADMIN")
+    do("run", "--month", "2025-09")
+    assert rows(platform)[9] == (0, 0, "HELD")
+    do("adjust", "ib@x.y", "2025-09", "70", "--reason", "agreed", "--yes")
+    closed = do("close", "2025-09", "--yes")
+    assert "2025-09 is closed: 1 IB, 70.00 USD" in closed.stderr
+    do("release", "ib@x.y", "2025-09", "--reason", "r")
+    assert rows(platform)[9] == (70, 0, "PENDING")
+
+
+def test_what_an_ib_earned_in_a_closed_month_stays_earned_and_that_of_an_open_one_is_calculated_again(
+    platform: Platform, ibctl: Run, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    platform.lead(ib, "2025-08-03", "2025-08-04", 1000)
+    platform.lead(ib, "2025-09-03", "2025-09-04", 900)
+    do("close", "2025-08", "--yes")
+    do("run", "--month", "2025-09")
+    asked = ibctl("users", "set-role", "ib@x.y", "--role", "ADMIN")
+    assert asked.exit_code == 2
+    assert (
+        "2 leads and 1 unpaid commission (300.00 USD) of closed months or in payouts stay as they are" in asked.stderr
+    )
+    assert "the next run calculates 1 unpaid commission (270.00 USD) of open months without" in asked.stderr
+    become("ADMIN")
+    do("run", "--month", "2025-09")
+    assert rows(platform) == {8: (300, 1, "PENDING")}
+    assert "nothing is different" in do("drift").stderr
+    assert "findings: 0" in do("verify").stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["statement", "ib@x.y", "2025-08"], ["dossier", "ib@x.y", "2025-08"], ["payees", "show", "ib@x.y"],
+        ["explain", "ib@x.y", "2025-08"], ["show", "ib@x.y", "2025-08"],
+        ["payouts", "create", "--month", "2025-08", "--exclude", "ib@x.y", "--yes"],
+        ["payouts", "create", "--month", "2025-08", "--only", "ib@x.y", "--yes"],
+        ["release", "ib@x.y", "2025-08", "--reason", "r"],
+    ],
+)  # fmt: skip
+def test_whoever_has_commissions_is_found_whatever_the_role(
+    platform: Platform, ibctl: Run, do: Callable[..., Result], become: Callable[[str], None], ib: str, words: list[str]
+) -> None:
+    platform.lead(ib, "2025-08-03", "2025-08-04", 1000)
+    do("run", "--month", "2025-08")
+    become("ADMIN")
+    result = ibctl("commissions", *words)
+    assert "there is no IB" not in result.stderr
+    other = ibctl("commissions", *(word.replace("ib@x.y", "boss@x.y") for word in words))
+    assert other.exit_code == 3
+
+
+def test_why_not_names_the_role_as_the_reason(
+    platform: Platform, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    platform.lead(ib, "2025-08-03", "2025-08-04", 1000)
+    become("ADMIN")
+    shown = do("why-not", "ib@x.y", "2025-08", "--format", "json")
+    (row,) = json.loads(shown.stdout)
+    assert (row["code"], row["why"]) == ("not_an_ib", "counts only for IBs, and ib@x.y is ADMIN")
+    do("close", "2025-08", "--yes")
+    (row,) = json.loads(do("why-not", "ib@x.y", "2025-08", "--format", "json").stdout)
+    assert row["code"] == "not_an_ib"
+    assert Decimal(0) == sum(sum_ for sum_, *_ in rows(platform).values())
+
+
+def test_a_commission_that_is_none_is_explained_by_the_role(
+    platform: Platform, ibctl: Run, become: Callable[[str], None], ib: str
+) -> None:
+    platform.lead(ib, "2025-08-03", "2025-08-04", 1000)
+    become("ADMIN")
+    refused = ibctl("commissions", "explain", "ib@x.y", "2025-08")
+    assert (refused.exit_code, "its role is ADMIN, and leads and ad spend count only for" in refused.stderr) == (
+        3,
+        True,
+    )

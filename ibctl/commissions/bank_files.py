@@ -1,7 +1,8 @@
 """What banks and providers report: camt.053, MT940 and CSV, read into movements of money. Plain values only.
 
 A file is read whole or refused: evidence with a hole in it is none. Only what is booked counts; what a bank announces,
-or a provider has not sent yet, is passed over. What a file says about people is not kept.
+or a provider has not sent yet, is passed over, and so is what moves no money: an entry of 0.00, as banks book at a
+quarter's end. A day that has not begun anywhere proves nothing. What a file says about people is not kept.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from ibctl import days, imports, money, tabular
 from ibctl.errors import RequestError
-from ibctl.tabular.source import STANDARD_INPUT, open_source
+from ibctl.tabular.source import Source, open_source
 
 Kind = Literal["camt.053", "mt940", "csv"]
 Sign = Literal["positive", "negative"]
@@ -45,9 +45,9 @@ class Movement:
     paid_is: Sign | None = None
 
 
-def kind(path: Path) -> Kind:
+def kind(source: Source) -> Kind:
     """Tell what a file is from how it begins. Raises RequestError when it cannot be read or is too large."""
-    start = _content(path)[:4096]
+    start = _content(source)[:4096]
     wide = start[:2] in (b"\xff\xfe", b"\xfe\xff")
     text = start.decode("utf-16" if wide else "utf-8", "replace").lstrip("\ufeff \r\n\t")
     if text.startswith("<"):
@@ -55,35 +55,40 @@ def kind(path: Path) -> Kind:
     return "mt940" if re.search(r"^:20:", text, re.MULTILINE) else "csv"
 
 
-def _content(path: Path) -> bytes:
-    if path == STANDARD_INPUT:
-        raise RequestError("name a file: evidence is read more than once")
-    with open_source(path) as source, source.opened() as content:
+def _content(source: Source) -> bytes:
+    with source.opened() as content:
         found = content.stream.read(LARGEST + 1)
     if len(found) > LARGEST:
-        raise RequestError(f"{path} is larger than {LARGEST // 1024 // 1024} MB: split it")
+        raise RequestError(f"{source.path} is larger than {LARGEST // 1024 // 1024} MB: split it")
     return found
 
 
 def read(path: Path, *, paid_is: Sign = "positive") -> list[Movement]:
-    """Read a file's movements in their order; `paid_is` tells which sign in a CSV file means that money left.
+    """Read a file's movements in their order, as `movements` does; `-` is standard input."""
+    with open_source(path) as source:
+        return movements(source, paid_is=paid_is)
+
+
+def movements(source: Source, *, paid_is: Sign) -> list[Movement]:
+    """Return a file's movements in their order; `paid_is` tells which sign in a CSV file means that money left.
 
     Raises RequestError, in one line that names the file and the place, for whatever cannot be read.
     """
-    match kind(path):
+    match kind(source):
         case "camt.053":
-            return list(_camt(path))
+            found = _camt(source)
         case "mt940":
-            return list(_mt940(path))
+            found = _mt940(source)
         case _:
-            return list(_csv(path, paid_is))
+            found = _csv(source, paid_is)
+    return [one for one in found if one.amount]
 
 
 # ------------------------------------------------------------------------------------------------------------- camt.053
 
 
-def _camt(path: Path) -> Iterator[Movement]:
-    root = _xml(path)
+def _camt(source: Source) -> Iterator[Movement]:
+    root, path = _xml(source), source.path
     statement = next((node for node in root.iter() if _name(node) in ("BkToCstmrStmt", "BkToCstmrDbtCdtNtfctn")), None)
     if statement is None:
         raise RequestError(f"{path} is no camt.053: it holds no BkToCstmrStmt, a bank's statement of what is booked")
@@ -100,13 +105,14 @@ def _problem(exc: Exception) -> str:
     return "its amount is none" if isinstance(exc, InvalidOperation) else str(exc)
 
 
-def _xml(path: Path) -> Any:
+def _xml(source: Source) -> Any:
     """Parse without entities and document types: they can read files, call out, or grow without end."""
     from defusedxml import ElementTree
     from defusedxml.common import DefusedXmlException
 
+    path = source.path
     try:
-        return ElementTree.fromstring(_content(path), forbid_dtd=True)
+        return ElementTree.fromstring(_content(source), forbid_dtd=True)
     except DefusedXmlException:
         raise RequestError(
             f"{path} declares a document type or entities, which no bank does: it was not read"
@@ -152,7 +158,7 @@ def _movement(where: str, entry: Any, transaction: Any) -> Movement:
     if sign not in ("DBIT", "CRDT"):
         raise ValueError("it does not say whether money left or came (CdtDbtInd)")
     own = None if transaction is None else _text(transaction, "Refs", "AcctSvcrRef")
-    value = _above_zero(Decimal((amount.text or "").strip()))
+    value = _not_negative(Decimal((amount.text or "").strip()))
     return Movement(
         where, "debit" if sign == "DBIT" else "credit", _booked_on(entry), value,
         (amount.get("Ccy") or "").upper(), tuple(_texts(source)), own or _text(entry, "AcctSvcrRef"),
@@ -182,23 +188,29 @@ def _booked_on(entry: Any) -> date:
     for element in ("BookgDt", "ValDt"):
         text = _text(entry, element, "Dt") or _text(entry, element, "DtTm")
         if text:
-            return days.parse(text[:10])
+            return _begun(days.parse(text[:10]))
     raise ValueError("it has no date of booking")
 
 
-def _above_zero(amount: Decimal) -> Decimal:
-    if not amount.is_finite() or not 0 < amount < money.LIMIT:
-        raise ValueError("its amount is not above zero")
+def _begun(day: date) -> date:
+    if day > days.latest():
+        raise ValueError(f"its day {day} is yet to come: nothing is booked then")
+    return day
+
+
+def _not_negative(amount: Decimal) -> Decimal:
+    if not amount.is_finite() or not 0 <= amount < money.LIMIT:
+        raise ValueError(f"its amount {amount} is below zero or none")
     return amount
 
 
 # ---------------------------------------------------------------------------------------------------------------- MT940
 
 
-def _mt940(path: Path) -> Iterator[Movement]:
+def _mt940(source: Source) -> Iterator[Movement]:
     import mt940
 
-    text = _decoded(path)
+    text, path = _decoded(source), source.path
     wanted = len(re.findall(r"^:61:", text, re.MULTILINE))
     try:
         # A handle: a text could be taken for a file's name. Field 86 is left as it is: each bank fills it differently.
@@ -213,8 +225,8 @@ def _mt940(path: Path) -> Iterator[Movement]:
         yield _transaction(path, number, transaction.data)
 
 
-def _decoded(path: Path) -> str:
-    content = _content(path)
+def _decoded(source: Source) -> str:
+    content = _content(source)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -225,11 +237,15 @@ def _transaction(path: Path, number: int, data: Mapping[str, Any]) -> Movement:
     amount = data.get("amount")
     if amount is None or data.get("date") is None:
         raise RequestError(f"{path}, movement {number}: it has no amount or no date")
+    try:
+        day = _begun(date(*data["date"].timetuple()[:3]))
+    except ValueError as exc:
+        raise RequestError(f"{path}, movement {number}: {exc}") from None
     # D and C, and RD and RC for one that is taken back.
     left = data.get("status") in ("D", "RC")
     names = ("customer_reference", "extra_details", "transaction_details")
     return Movement(
-        f"movement {number}", "debit" if left else "credit", date(*data["date"].timetuple()[:3]),
+        f"movement {number}", "debit" if left else "credit", day,
         abs(amount.amount), str(amount.currency).upper(), tuple(str(data[name]) for name in names if data.get(name)),
         data.get("bank_reference"),
     )  # fmt: skip
@@ -256,20 +272,19 @@ _NOT_SENT = frozenset({
 })  # fmt: skip
 
 
-def _csv(path: Path, paid_is: Sign) -> Iterator[Movement]:
-    with ExitStack() as stack:
-        with imports.unquoted():
-            file = stack.enter_context(tabular.open_table(path))
-            columns = tabular.columns(file, ALIASES, ["reference", "amount", "currency", "date"])
-        for line, cells in file.rows():
-            try:
-                if len(cells) != len(file.header):
-                    raise ValueError(tabular.misfit(cells, len(file.header)))
-                movement = _row(line, {name: cells[at].strip() for name, at in columns.items()}, paid_is)
-            except ValueError as exc:
-                raise RequestError(f"{path}, row {line}: {exc}; nothing was taken") from None
-            if movement is not None:
-                yield movement
+def _csv(source: Source, paid_is: Sign) -> Iterator[Movement]:
+    with imports.unquoted():
+        file = tabular.table_of(source)
+        columns = tabular.columns(file, ALIASES, ["reference", "amount", "currency", "date"])
+    for line, cells in file.rows():
+        try:
+            if len(cells) != len(file.header):
+                raise ValueError(tabular.misfit(cells, len(file.header)))
+            movement = _row(line, {name: cells[at].strip() for name, at in columns.items()}, paid_is)
+        except ValueError as exc:
+            raise RequestError(f"{source.path}, row {line}: {exc}; nothing was taken") from None
+        if movement is not None:
+            yield movement
 
 
 def _row(line: int, cells: Mapping[str, str], paid_is: Sign) -> Movement | None:
@@ -282,7 +297,7 @@ def _row(line: int, cells: Mapping[str, str], paid_is: Sign) -> Movement | None:
     direction = cells.get("direction", "").lower()
     left = _is_debit(direction, amount, paid_is) and status not in _BACK
     return Movement(
-        f"row {line}", "debit" if left else "credit", days.parse(cells["date"][:10]), _above_zero(abs(amount)),
+        f"row {line}", "debit" if left else "credit", _begun(days.parse(cells["date"][:10])), abs(amount),
         cells["currency"].upper(), (cells["reference"],), cells.get("id") or None, listed=True,
         paid_is=None if direction or status in _BACK else paid_is,
     )  # fmt: skip

@@ -264,9 +264,9 @@ def approve(
     output.confirm(f"approve batch {found.id} of {found.created_by}: {effect}", yes=yes or dry_run)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         approved = payouts.approve(session, batch)
-    session.written.announce(
-        f"batch {approved.id} approved by {approved.approved_by}: {effect}", back=_cancelling(batch)
-    )
+    _note(session.written, f"batch {approved.id} approved by {approved.approved_by}: {effect}")
+    if not dry_run:
+        output.note(f"a signature stays; `{_cancelling(approved.id)}` gives back the whole batch, while nothing is out")
 
 
 @payouts_app.command()
@@ -339,7 +339,7 @@ def _write(folder: Path, files: list[PayoutFile]) -> None:
 @payouts_app.command()
 def reconcile(
     batch: BatchArgument,
-    file: Annotated[Path, typer.Argument(help="A camt.053, MT940 or CSV file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A camt.053, MT940 or CSV file; - is stdin.", show_default=False)],
     paid_is: Annotated[
         Literal["positive", "negative"], typer.Option("--paid-is", help="In CSV: the sign of an amount that left.")
     ] = "positive",
@@ -353,20 +353,20 @@ def reconcile(
     A payment is paid when exactly what is due has left, in its currency, under
     its reference. Findings are listed and end with 7: unmatched, short, over,
     double, returned, unseen, turned, currency, cancelled. The same file again
-    changes nothing; more files may follow, until all is paid. `ibctl undo` takes
-    a file back that was misread, but for what has made a payment PAID.
+    changes nothing; more files may follow, until all is paid. `ibctl undo`
+    takes a file back that was misread, but for what made a payment PAID.
 
     CSV needs the columns reference, amount, currency and date; id, status and
     direction are understood.
 
     Example: ibctl commissions payouts reconcile 2025-10-1 statement.xml
     """
-    movements, sha256 = reconciling.read(file, paid_is=paid_is)
+    read = reconciling.read(file, paid_is=paid_is)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
-        result = reconciling.reconcile(session, batch, movements, file=utf8.escaped(file.name), sha256=sha256)
+        result = reconciling.reconcile(session, batch, read.movements, file=read.file, sha256=read.sha256)
     output.show(result.rows, EVIDENCE_COLUMNS, Listing(Format(form)))
     if result.passed_over:
-        output.note(f"{file.name}: {result.passed_over:,} movements are none of the batch's")
+        output.note(f"{read.file}: {result.passed_over:,} movements are none of the batch's")
     _announce(result, session.written)
     if result.findings:
         for row in result.rows:

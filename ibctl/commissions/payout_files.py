@@ -23,6 +23,7 @@ from itertools import groupby
 from typing import Any
 
 from ibctl import currencies, output, rendering
+from ibctl.commissions.payout_rules import PAYPAL_WHOLE
 from ibctl.errors import RequestError
 
 PAYPAL_ROWS, WISE_ROWS = 5_000, 1_000
@@ -123,7 +124,11 @@ def _written(file: PayoutFile) -> dict[str, str]:
 
 def _amount(amount: Decimal, currency: str) -> str:
     """Write an amount with the decimals of its currency, more where it has them, and no grouping."""
-    decimals = max(currencies.places(currency), -int(amount.normalize().as_tuple().exponent))
+    return _with_decimals(amount, currencies.places(currency))
+
+
+def _with_decimals(amount: Decimal, places: int) -> str:
+    decimals = max(places, -int(amount.normalize().as_tuple().exponent))
     return f"{amount:.{decimals}f}"
 
 
@@ -175,11 +180,15 @@ def _parts(payments: Sequence[Payment], limit: int) -> Iterator[Sequence[Payment
 def _paypal(order: Order, payments: Sequence[Payment]) -> Iterator[PayoutFile]:
     for name, part in _split(order, payments, lambda one: one.currency, PAYPAL_ROWS):
         rows = (
-            [one.account, _amount(one.amount, one.currency), one.currency, one.reference,
+            [one.account, _paypal_amount(one), one.currency, one.reference,
              f"Commission {order.month}", "PAYPAL"]
             for one in part
         )  # fmt: skip
         yield PayoutFile(name, _csv(None, rows), part)
+
+
+def _paypal_amount(one: Payment) -> str:
+    return _with_decimals(one.amount, 0 if one.currency in PAYPAL_WHOLE else currencies.places(one.currency))
 
 
 _WISE = (

@@ -20,7 +20,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from ibctl import currencies, output
@@ -31,6 +31,8 @@ from ibctl.months import Month
 TROUBLE = ("to_calculate", "no_payee", "no_rate", "too_small", "nothing_due")
 # A rate may be this old: banks publish none on weekends and holidays.
 OLDEST_RATE = timedelta(days=7)
+# What PayPal sends no decimals of, besides what has none (developer.paypal.com/reference/currency-codes).
+PAYPAL_WHOLE = frozenset({"HUF", "JPY", "TWD"})
 REFERENCE = re.compile(r"IB(\d{4})(\d{2})B(\d+)N(\d{5,})")
 
 
@@ -77,19 +79,26 @@ def reference(month: Month, number: int, position: int) -> str:
     return f"IB{month.year:04d}{month.month:02d}B{number}N{position:05d}"
 
 
-def payable(base_amount: Decimal, rate: Rate, currency: str) -> Decimal:
-    """Return what is paid for an amount in the base currency, half up to the smallest unit of `currency`."""
-    return currencies.round_to(base_amount / rate.rate, currency)
+def payable(base_amount: Decimal, rate: Rate, currency: str, method: str) -> Decimal:
+    """Return what is paid for an amount in the base currency, half up to what `method` can send of `currency`."""
+    amount = base_amount / rate.rate
+    if method == "paypal" and currency in PAYPAL_WHOLE:
+        return amount.quantize(Decimal(1), rounding=ROUND_HALF_UP)
+    return currencies.round_to(amount, currency)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Who is to be paid: by their ids, and by which method, out of commissions that are due by `today`."""
+    """Who is to be paid: by their ids, and by which method, out of commissions that are due by `today`.
+
+    `rate_day` is the last day whose rates hold.
+    """
 
     method: str
     only: Collection[str]
     exclude: Collection[str]
     today: date
+    rate_day: date
 
 
 def reason_to_skip(row: Mapping[str, Any], choice: Choice, rates: Mapping[str, Rate]) -> tuple[str, str] | None:
@@ -120,8 +129,9 @@ def _trouble_with_payee(row: Mapping[str, Any], choice: Choice, rates: Mapping[s
     if row["method"] != choice.method:
         return "other_method", f"is paid by --method {row['method']}"
     if row["currency"] not in rates:
-        return "no_rate", f"no rate of {row['currency']}: `ibctl commissions rates import`"
-    if not payable(row["amount"], rates[row["currency"]], row["currency"]):
+        days = f"from {choice.rate_day - OLDEST_RATE} to {choice.rate_day}"
+        return "no_rate", f"no rate of {row['currency']} {days}: `ibctl commissions rates import`"
+    if not payable(row["amount"], rates[row["currency"]], row["currency"], choice.method):
         return "too_small", f"less than the smallest unit of {row['currency']}"
     return None
 

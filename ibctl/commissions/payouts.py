@@ -92,7 +92,7 @@ _CANDIDATES = sa.text(
 _RATES = sa.text(
     """
     SELECT DISTINCT ON (currency) currency, rate, id, date, source FROM ibctl.exchange_rate
-    WHERE "baseCurrency" = :base AND date <= :day AND date > :oldest ORDER BY currency, date DESC
+    WHERE "baseCurrency" = :base AND date BETWEEN :oldest AND :day ORDER BY currency, date DESC
     """
 )
 _CLAIM = sa.text(
@@ -112,9 +112,12 @@ def create(session: Session, month: Month, wanted: Selection) -> Created:
     db.lock(session, LOCK)
     units.require(session, month)
     zone = config.settings().timezone
-    choice = Choice(wanted.method, _ids(session, wanted.only), _ids(session, wanted.exclude), days.today(zone.key))
+    choice = Choice(
+        wanted.method, _ids(session, wanted.only), _ids(session, wanted.exclude), days.today(zone.key),
+        wanted.rate_day or month.next.first_day - timedelta(days=1),
+    )  # fmt: skip
     candidates = _candidates(session, month, choice.today)
-    rates = _rates(session, wanted.rate_day or month.next.first_day - timedelta(days=1))
+    rates = _rates(session, choice.rate_day)
     batch, number = _new_batch(session, month, wanted.method)
     items, skipped = _split(batch, month, number, candidates, choice, rates)
     skipped += _missing(session, choice.only, candidates)
@@ -197,9 +200,10 @@ def _split(
 
 
 def _item(batch: PayoutBatch, reference: str, row: Any, rate: Rate) -> PayoutItem:
+    amount = rules.payable(row["amount"], rate, row["currency"], batch.method)
     return PayoutItem(
         batch_id=batch.id, commission_id=row["commission_id"], claim=row["commission_id"], user_id=row["user_id"],
-        reference=reference, base_amount=row["amount"], amount=rules.payable(row["amount"], rate, row["currency"]),
+        reference=reference, base_amount=row["amount"], amount=amount,
         currency=row["currency"], rate=rate.rate, rate_id=rate.id, rate_date=rate.date, rate_source=rate.source,
         # Copied as they are, without being opened.
         name=Sealed(row["name"]), account=Sealed(row["account"]),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -14,11 +14,11 @@ from sqlmodel import Session, col, select
 from ibctl import clock, currencies, db
 from ibctl.commissions import bank_files, payouts
 from ibctl.commissions import evidence_rules as rules
-from ibctl.commissions.bank_files import Movement
+from ibctl.commissions.bank_files import Movement, Sign
 from ibctl.commissions.evidence_rules import Due, Judged, Taken
 from ibctl.errors import RequestError
 from ibctl.models.payouts import PayoutBatch, PayoutItem, PayoutPayment
-from ibctl.tabular.source import sha256 as sha256_of
+from ibctl.tabular.source import open_source
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,19 @@ _MARK_PAID = sa.text(
 )
 
 
-def read(path: Path, *, paid_is: Literal["positive", "negative"]) -> tuple[list[Movement], str]:
-    """Return a file's movements and the SHA-256 of its bytes. Raises RequestError as `bank_files.read` does."""
-    return bank_files.read(path, paid_is=paid_is), sha256_of(path)
+@dataclass(frozen=True)
+class Evidence:
+    """What a file reports, what it is called (`stdin` where it was piped in), and the SHA-256 of its bytes."""
+
+    movements: list[Movement]
+    file: str
+    sha256: str
+
+
+def read(path: Path, *, paid_is: Sign) -> Evidence:
+    """Read a file; `-` is standard input. Raises RequestError as `bank_files.movements` does."""
+    with open_source(path) as source:
+        return Evidence(bank_files.movements(source, paid_is=paid_is), source.path.name, source.sha256())
 
 
 def reconcile(

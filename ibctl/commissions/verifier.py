@@ -12,7 +12,8 @@ and added to that.
     balance           commission + bonus + adjustments + what was carried in
     totalPayout       the balance, or 0 where it is negative or below the plan's minimum
 
-Ends with 0 when every figure is as stated and no file of the dossier was altered, else with 1.
+Ends with 0 when every figure is as stated and no file of the dossier was altered, else with 1; with 1, too, when a file
+is missing, or is not what a dossier holds any more.
 """
 
 from __future__ import annotations
@@ -110,8 +111,13 @@ def _figures(terms: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Decimal
 
 def altered(folder: Path) -> list[str]:
     """Return the files of the dossier that are not as its manifest says."""
-    wanted = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+    wanted = read(folder / "manifest.json")["files"]
     return [name for name, digest in wanted.items() if not _is(folder / name, digest)]
+
+
+def read(path: Path) -> Any:
+    """Return what is in a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _is(path: Path, digest: str) -> bool:
@@ -126,13 +132,34 @@ def say(line: str) -> None:
 def main() -> int:
     """Check the dossier that lies beside this file; return the exit code."""
     folder = Path(__file__).resolve().parent
-    dossier = json.loads((folder / "dossier.json").read_text(encoding="utf-8"))
-    say(
-        f"{dossier['email']}, {dossier['month']}: plan {dossier['terms']['name']} version {dossier['terms']['version']}"
-    )
+    for name, check in (("manifest.json", altered), ("dossier.json", derived)):
+        try:
+            check(folder)
+        except OSError as exc:
+            say(f"{name} cannot be read ({exc.strerror}): this is not the dossier that was handed out")
+            return 1
+        # Whatever can be wrong with what is in a file: it is no JSON, or lacks something, or has something else there.
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+            say(f"{name} is damaged: this is not the dossier that was handed out")
+            return 1
+    return report(folder)
+
+
+def derived(folder: Path) -> tuple[str, list[tuple[str, Decimal, Decimal]]]:
+    """Return what the dossier is of, and each figure: its name, as it was worked out anew, and as it is stated."""
+    dossier = read(folder / "dossier.json")
+    terms, stated = dossier["terms"], dossier["figures"]
+    title = f"{dossier['email']}, {dossier['month']}: plan {terms['name']} version {terms['version']}"
+    worked_out = figures(terms, dossier["inputs"])
+    return title, [(name, value, Decimal(stated[name])) for name, value in worked_out.items()]
+
+
+def report(folder: Path) -> int:
+    """Print every figure and every file that is not as stated; return the exit code."""
+    title, found = derived(folder)
+    say(title)
     wrong = 0
-    for name, value in figures(dossier["terms"], dossier["inputs"]).items():
-        stated = Decimal(dossier["figures"][name])
+    for name, value, stated in found:
         wrong += stated != value
         say(f"  {name:<17} {value!s:>14}  {'as stated' if stated == value else f'stated as {stated}'}")
     changed = altered(folder)

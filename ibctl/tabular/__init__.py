@@ -5,7 +5,7 @@ header, `RejectFile` takes the rows that are refused. What a row must be is the 
 """
 
 from ibctl.tabular.csvfile import named_delimiter
-from ibctl.tabular.opening import open_table
+from ibctl.tabular.opening import open_table, table_of
 from ibctl.tabular.rejects import RejectFile, rejects_path
 from ibctl.tabular.rows import of_rows
 from ibctl.tabular.table import Misread, Table, columns, misfit, plain_name
@@ -13,5 +13,5 @@ from ibctl.tabular.text import named_encoding
 
 __all__ = [
     "Misread", "RejectFile", "Table", "columns", "misfit", "named_delimiter", "named_encoding", "of_rows", "open_table",
-    "plain_name", "rejects_path",
+    "plain_name", "rejects_path", "table_of",
 ]  # fmt: skip

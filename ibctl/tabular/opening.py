@@ -38,11 +38,23 @@ def open_table(
     names the file and mostly the line, for what cannot be read; UsageError for an option that its format does not have.
     """
     with open_source(path) as source:
-        table = _table(source, encoding, delimiter, sheet, decimal_comma)
-        found = _found(table, encoding, delimiter, sheet)
-        if found:
-            output.note(f"{table.path.name}: {found}")
-        yield table
+        yield table_of(source, encoding=encoding, delimiter=delimiter, sheet=sheet, decimal_comma=decimal_comma)
+
+
+def table_of(
+    source: Source,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    sheet: str | None = None,
+    decimal_comma: bool = False,
+) -> Table:
+    """Check a file that is open already, as `open_table` does."""
+    table = _table(source, encoding, delimiter, sheet, decimal_comma)
+    found = _found(table, encoding, delimiter, sheet)
+    if found:
+        output.note(f"{table.path.name}: {found}")
+    return table
 
 
 def _table(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from ibctl import days
 from ibctl.commissions import bank_files
 from ibctl.commissions import evidence_rules as rules
 from ibctl.commissions.bank_files import Movement
@@ -92,8 +93,9 @@ def one_entry(amount: str = "5", sign: str = "DBIT") -> str:
         ("<html></html>", "is no camt.053"),
         ("<Document><BkToCstmrStmt>", "is not well-formed XML"),
         (one_entry("ten"), "entry 1: its amount is none"),
-        (one_entry("-5"), "not above zero"),
-        (one_entry("NaN"), "not above zero"),
+        (one_entry("-5"), "its amount -5 is below zero"),
+        (one_entry("NaN"), "its amount NaN is below zero or none"),
+        (one_entry("5").replace("2025-11-04", "2131-01-05"), "entry 1: its day 2131-01-05 is yet to come"),
         (one_entry(sign="OUT"), "CdtDbtInd"),
         (one_entry().replace("BookgDt", "X").replace("ValDt", "X"), "no date of booking"),
     ],
@@ -150,7 +152,7 @@ def test_the_sign_means_what_the_user_says(tmp_path: Path) -> None:
     ("row", "words"),
     [
         ("R,ten,EUR,2025-11-04,", "row 2: 'ten' is not an amount"),
-        ("R,0,EUR,2025-11-04,", "row 2: its amount is not above zero"),
+        ("R,5,EUR,2127-08-05,", "row 2: its day 2127-08-05 is yet to come: nothing is booked then; nothing was taken"),
         ("R,5,EUR,4.11.2025,", "row 2: '4.11.2025' is not a day"),
         ("R,5,EUR,2025-11-04,maybe", "row 2: the status 'maybe' is not known; nothing was taken"),
         ("R,5,EUR", "row 2: the row has 3 cells, the header 5"),
@@ -159,3 +161,25 @@ def test_the_sign_means_what_the_user_says(tmp_path: Path) -> None:
 def test_csv_with_a_row_that_cannot_be_read_is_refused_whole(tmp_path: Path, row: str, words: str) -> None:
     with pytest.raises(RequestError, match=words):
         bank_files.read(saved(tmp_path, f"reference,amount,currency,date,status\n{row}\n"))
+
+
+def test_an_mt940_of_a_day_to_come_is_refused(tmp_path: Path) -> None:
+    ahead = (days.latest() + timedelta(days=1)).strftime("%y%m%d")
+    with pytest.raises(RequestError, match=r"movement 3: its day .* is yet to come"):
+        bank_files.read(saved(tmp_path, MT940.replace(":61:2511051105C", f":61:{ahead}{ahead[2:]}C")))
+
+
+def test_a_day_that_has_begun_somewhere_is_believed(tmp_path: Path) -> None:
+    row = f"{REFERENCE},5,EUR,{days.latest()}"
+    assert len(bank_files.read(saved(tmp_path, f"reference,amount,currency,date\n{row}\n"))) == 1
+
+
+def test_what_moves_no_money_is_passed_over(tmp_path: Path) -> None:
+    """A German bank's quarterly closing (Abschluss) is an entry of 0.00 beside the payments."""
+    closing = ENTRY.format(amount="0.00", sign="DBIT", status="BOOK", reference="ABSCHLUSS", bank="B0")
+    entry = ENTRY.format(amount="86.42", sign="DBIT", status="BOOK", reference=REFERENCE, bank="B1")
+    rows = f"reference,amount,currency,date\n{REFERENCE},0.00,EUR,2025-11-04\n{REFERENCE},86.42,EUR,2025-11-04\n"
+    statement = MT940.replace("D86,42", "D0,00")
+    for content, amounts in ((camt(closing, entry), ["86.42"]), (rows, ["86.42"])):
+        assert [str(one.amount) for one in bank_files.read(saved(tmp_path, content))] == amounts
+    assert Decimal(0) not in [one.amount for one in bank_files.read(saved(tmp_path, statement))]

@@ -102,6 +102,25 @@ def test_whatever_is_altered_is_found(
     assert (done.returncode, words in done.stdout, "this does not add up" in done.stdout) == (1, True, True)
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "dossier.json"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "{}", "null", '{"files": 3, "terms": {"name": 1}}', b"\xff\xfe", None]
+)
+def test_a_damaged_dossier_is_named_in_one_sentence(
+    lead: str, ibctl: Run, tmp_path: Path, name: str, content: str | bytes | None
+) -> None:
+    ibctl(*DOSSIER)
+    path = tmp_path / "d" / name
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    done = verify(tmp_path / "d")
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (1, "", 1)
+    assert done.stdout.startswith(f"{name} ")
+    assert done.stdout.endswith("this is not the dossier that was handed out\n")
+
+
 def test_a_dossier_that_its_verifier_does_not_confirm_is_not_written(
     lead: str, ibctl: Run, sql: Sql, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_a_reference_is_plain_short_and_can_be_found(year: int, month: int, numb
 def test_what_is_paid_is_never_further_from_what_is_due_than_half_a_unit(
     due: Decimal, rate: Decimal, currency: str
 ) -> None:
-    paid = rules.payable(due, Rate(rate), currency)
+    paid = rules.payable(due, Rate(rate), currency, "wise")
     unit = Decimal(1).scaleb(-currencies.places(currency))
     assert paid % unit == 0
     assert abs(paid - due / rate) <= unit / 2
@@ -214,14 +215,39 @@ def test_a_rate_that_is_corrected_later_changes_no_payment(platform: Platform, s
 def test_no_rate_is_guessed(platform: Platform, sql: Sql, ibctl: Run) -> None:
     two(platform)
     sql("UPDATE ibctl.payee SET currency = 'EUR' WHERE id = (SELECT id FROM \"User\" WHERE email = 'a@x.y')")
-    platform.rate("2025-10-24", "EUR", "1.1")  # more than a week before the month's last day, less one
+    platform.rate("2025-10-23", "EUR", "1.1")  # more than a week before the month's last day
     platform.rate("2025-11-01", "EUR", "1.2")
     ended = ibctl(*CREATE, "--yes")
     assert ended.exit_code == 6
-    assert "left out, no_rate: a@x.y (no rate of EUR: `ibctl commissions rates import`)" in ended.stderr
+    words = "no rate of EUR from 2025-10-24 to 2025-10-31: `ibctl commissions rates import`"
+    assert f"left out, no_rate: a@x.y ({words})" in ended.stderr
     ibctl(*CREATE, "--yes", "--rate-date", "2025-11-01")
     assert [row[1:] for row in payments(sql)] == [("b@x.y", "PROCESSING", "50.25", "USD"),
                                                   ("a@x.y", "PROCESSING", "83.33", "EUR")]  # fmt: skip
+
+
+def test_a_rate_of_a_week_before_holds(platform: Platform, sql: Sql, ibctl: Run) -> None:
+    earner(platform, "k@x.y", 100)
+    payee(platform, "k@x.y", currency="KWD")
+    platform.rate("2025-10-24", "KWD", "3.2609")
+    create(ibctl)
+    assert payments(sql) == [("IB202510B1N00001", "k@x.y", "PROCESSING", "30.666", "KWD")]
+
+
+@pytest.mark.parametrize(("method", "amount"), [("paypal", "12503"), ("wise", "12502.50")])
+def test_what_paypal_sends_without_decimals_is_due_without_them(
+    platform: Platform, sql: Sql, ibctl: Run, method: str, amount: str
+) -> None:
+    """PayPal takes whole forints; what the bank's file proves and the statement says is what was sent."""
+    earner(platform, "h@x.y", 100.02)
+    payee(platform, "h@x.y", method=method, currency="HUF", account="h@example.com")
+    platform.rate("2025-10-31", "HUF", "0.008")
+    create(ibctl, "--method", method)
+    assert [row[3:] for row in payments(sql)] == [(amount, "HUF")]
+    layout = ("commissions", "payouts", "export", "2025-10-1", "-o", "out", "--layout", method)
+    assert ibctl(*layout).exit_code == 0
+    text = "".join(path.read_text() for path in Path("out").glob("*.csv"))
+    assert f",{amount},HUF" in text or f",{amount},USD,HUF" in text
 
 
 # --------------------------------------------------------------------------------------------------------------- cancel
@@ -279,7 +305,9 @@ def test_the_second_signature_is_somebody_elses(
     assert (own.exit_code, "was made by TESTER: somebody else has to approve it" in own.stderr) == (3, True)
     act_as(monkeypatch, "anna")
     signed = ibctl(*APPROVE, "2025-10-1", "--yes")
-    assert (signed.exit_code, "approved by anna: 2 IBs, 150.25 USD" in signed.stderr) == (0, True)
+    assert (signed.exit_code, "approved by anna: 2 IBs, 150.25 USD; change set " in signed.stderr) == (0, True)
+    assert "a signature stays; `ibctl commissions payouts cancel 2025-10-1` gives back the whole batch" in signed.stderr
+    assert "takes it back" not in signed.stderr
     assert sql('SELECT "approvedBy" FROM ibctl.payout_batch') == [("anna",)]
     assert sql("SELECT actor FROM ibctl.change_set ORDER BY id") == [("tester",), ("anna",)]
     again = ibctl(*APPROVE, "2025-10-1", "--yes")

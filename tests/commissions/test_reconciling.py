@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -235,6 +236,17 @@ def test_nothing_personal_of_the_banks_file_is_kept(batch: Platform, sql: Sql, i
 def test_a_file_that_cannot_be_read_is_one_line(batch: Platform, ibctl: Run, name: str, code: int) -> None:
     ended = ibctl(*RECONCILE, name)
     assert (ended.exit_code, ended.stdout, len(ended.stderr.splitlines())) == (code, "", 1)
+
+
+def test_evidence_may_be_piped_in(batch: Platform, sql: Sql, ibctl: Run) -> None:
+    content = csv_file(paid(A, "100"), paid(B, "50.25")).read_text()
+    assert ibctl(*RECONCILE, "-", input=content).exit_code == 0
+    assert set(statuses(sql).values()) == {"PAID"}
+    assert sql('SELECT DISTINCT "fileName", sha256 FROM ibctl.payout_payment') == [
+        ("stdin", hashlib.sha256(content.encode()).hexdigest())
+    ]
+    device = ibctl(*RECONCILE, "/dev/null")
+    assert (device.exit_code, "pipe it in and write - for the file" in device.stderr) == (3, True)
 
 
 def test_doctor_names_what_no_longer_agrees(batch: Platform, sql: Sql, ibctl: Run) -> None:

@@ -258,7 +258,7 @@ WITH ib AS MATERIALIZED (
   SELECT n, coalesce(sum(amount) FILTER (WHERE kind <> 'carry'), 0) AS adjusted,
     coalesce(sum(amount) FILTER (WHERE kind = 'carry'), 0) AS carried,
     count(*) FILTER (WHERE currency <> :base) AS foreign_,
-    jsonb_agg(jsonb_build_object('id', a.id, 'kind', kind, 'amount', amount::text, 'leadId', "leadId", 'reason', reason)
+    jsonb_agg(jsonb_build_object('id', a.id, 'kind', kind, 'amount', amount::text, 'leadId', "leadId")
       ORDER BY "createdAt", a.id) AS lines
   FROM ibctl.adjustment a JOIN ib ON ib.id = a."userId" WHERE a.year = :year AND a.month = :month GROUP BY 1
 ), held AS MATERIALIZED (

@@ -174,16 +174,17 @@ def changes(session: Session, month: Month, kept: Mapping[str, str | None]) -> I
 
     None names no snapshot: everything is new. The data of today are read once for all of them.
     """
-    gone = dict(kept)
+    gone, why = dict(kept), snapshots.reasons(session, month)
     for rows in _today(session, month, list(kept)) if kept else ():
         users = [row["userId"] for row in rows]
         then = _inputs(session, [gone.pop(user) for user in users])
         for user, row, before in zip(users, rows, then, strict=True):
-            yield user, moved.moved(before, snapshots.snapshot(row).inputs)
+            after = snapshots.snapshot(row).inputs
+            yield user, moved.moved(snapshots.told(before, why), snapshots.told(after, why))
     rest = iter(gone.items())
     while some := dict(islice(rest, BATCH)):
         for user, before in zip(some, _inputs(session, list(some.values())), strict=True):
-            yield user, moved.moved(before, rules.Inputs())
+            yield user, moved.moved(snapshots.told(before, why), rules.Inputs())
 
 
 def _today(session: Session, month: Month, users: list[str]) -> Iterator[Sequence[sa.RowMapping]]:

@@ -73,6 +73,8 @@ def explain(session: Session, ib: User, month: Month) -> Explanation:
     """
     commission = find(session, ib, month)
     snapshot = snapshots.current(session, commission.id) or _live(session, ib, month)
+    why = snapshots.reasons(session, month, ib=ib.id)
+    snapshot = replace(snapshot, inputs=snapshots.told(snapshot.inputs, why))
     payout, spend = rules.payout(snapshot.terms, snapshot.inputs), rules.spend(snapshot.inputs)
     names = names_of(session, [line.lead for line in rules.flat(payout) if line.lead])
     return Explanation(

@@ -156,7 +156,7 @@ def _day_rates(inputs: Inputs) -> dict[str, tuple[str | None, str, Any]]:
 
 def _booked(inputs: Inputs) -> dict[str, tuple[str, str]]:
     return {
-        one.id: (f"{one.kind}: {one.reason}", money.show(one.amount, inputs.base)) for one in inputs.adjustments
+        one.id: (one.named, money.show(one.amount, inputs.base)) for one in inputs.adjustments
     }  # fmt: skip
 
 

@@ -61,14 +61,20 @@ class Booked:
     id: str
     kind: str
     amount: Decimal
-    reason: str
+    # Not in a snapshot, which keeps no personal data.
+    reason: str = ""
     lead_id: str | None = None
 
     @property
     def label(self) -> str:
         """What it is, why, and about which lead; names take the place of the lead's id."""
         about = f" ({self.lead_id})" if self.lead_id else ""
-        return f"{self.kind}: {self.reason}{about}"
+        return f"{self.named}{about}"
+
+    @property
+    def named(self) -> str:
+        """What it is, and why."""
+        return f"{self.kind}: {self.reason}" if self.reason else self.kind
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from sqlmodel import Session
 from ibctl.commissions import plan_rules
 from ibctl.commissions.plan_rules import Terms
 from ibctl.commissions.rules import Account, Booked, Inputs
+from ibctl.months import Month
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,13 @@ _OF_MONTH = sa.text(
     JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
     WHERE c.year = :year AND c.month = :month AND n.year = :year AND n.month = :month
       AND (CAST(:ib AS text) IS NULL OR c."userId" = :ib)
+    """
+)
+
+_REASONS = sa.text(
+    """
+    SELECT id, reason FROM ibctl.adjustment
+    WHERE year = :year AND month = :month AND (CAST(:ib AS text) IS NULL OR "userId" = :ib)
     """
 )
 
@@ -118,9 +126,20 @@ def amounts(row: Mapping[str, Any] | sa.RowMapping, adjustments: Sequence[Mappin
         amounts=row["dayAmounts"],
         rates=row["dayRates"] or (),
         adjustments=[
-            Booked(one["id"], one["kind"], Decimal(one["amount"]), one["reason"], one["leadId"]) for one in adjustments
+            Booked(one["id"], one["kind"], Decimal(one["amount"]), lead_id=one["leadId"]) for one in adjustments
         ],
     )
+
+
+def reasons(session: Session, month: Month, *, ib: str | None = None) -> Mapping[str, str]:
+    """Return why what is booked into a month was booked, by the adjustments' ids: a snapshot keeps no free text."""
+    values = {"year": month.year, "month": month.month, "ib": ib}
+    return {row.id: row.reason for row in session.execute(_REASONS, values)}
+
+
+def told(inputs: Inputs, why: Mapping[str, str]) -> Inputs:
+    """Return inputs with the reasons of what was booked; one that was taken back since has none any more."""
+    return replace(inputs, adjustments=[replace(one, reason=why.get(one.id, "")) for one in inputs.adjustments])
 
 
 def _moment(text: str) -> datetime:

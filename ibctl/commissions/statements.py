@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -185,11 +185,14 @@ def build(session: Session, month: Month, *, ib: str | None = None) -> Iterator[
     values = {"year": month.year, "month": month.month, "ib": ib, "months": HISTORY}
     paid = _payments(session, {**values, "zone": settings.timezone.key, "base": settings.base_currency,
                                "end": month.next.first_day})  # fmt: skip
+    why = snapshots.reasons(session, month, ib=ib)
     # In parts: the snapshots of all IBs would not fit into memory.
     streamed = {"stream_results": True, "yield_per": 500}
     with session.execute(_EARNED, values, execution_options=streamed) as found:
         for row in found.mappings():
             kept = snapshots.snapshot(row) if row["digest"] else None
+            if kept is not None:
+                kept = replace(kept, inputs=snapshots.told(kept.inputs, why))
             yield _statement(row, month, settings.base_currency, kept, paid.get(row["ib"], []))
 
 

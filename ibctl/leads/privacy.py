@@ -14,17 +14,17 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import clock, config, crypto, rendering, sealing
-from ibctl.leads import naming, sql
+from ibctl.leads import naming, sql, wording
+from ibctl.leads.wording import BLANK
 
 PREFIX = "erased-"
-# In the place of what a command line or a reason said about the person.
-BLANK = "[erased]"
 
 # What a row of each table becomes, by its columns; `{id}` is the row's id.
 _IMAGES = {
     "Lead": """jsonb_build_object('email', NULL, 'firstName', NULL, 'phone', NULL, 'systemeContactId', NULL,
         'trackingToken', :prefix || {id})""",
     "LeadActivity": "jsonb_build_object('description', NULL, 'metadata', NULL)",
+    "adjustment": "jsonb_build_object('reason', CAST(:blank AS text))",
     "InvestorCredential": """jsonb_build_object('login', :prefix || {id}, 'password', CAST(:password AS text))""",
 }
 
@@ -64,7 +64,7 @@ _MENTIONED = """EXISTS (
           WHERE piece IN (SELECT split_part(btrim(CAST(ROW(id) AS text), '()'), ',', 1) FROM lead_erased))"""
 # The entries of the record that are about the persons; of rows that are gone, too: the images say whose they were.
 _ABOUT = f"""(c."tableName" = 'Lead' AND c."rowId" IN (SELECT id FROM lead_erased)
-      OR c."tableName" IN ('LeadActivity', 'InvestorCredential') AND {_MENTIONED}
+      OR c."tableName" IN ('LeadActivity', 'InvestorCredential', 'adjustment') AND {_MENTIONED}
         AND (c."before"->>'leadId' IN (SELECT id FROM lead_erased)
           OR c."after"->>'leadId' IN (SELECT id FROM lead_erased)))"""
 _CREATE_ABOUT = sa.text(
@@ -73,25 +73,6 @@ _CREATE_ABOUT = sa.text(
     SELECT c."changeSetId", c.step, c."tableName", c."rowId", c.columns, coalesce(c."before", c."after") AS image,
       c."after" AS later
     FROM ibctl.change_image c WHERE {_ABOUT}
-    """
-)
-# What the persons are called in command lines and reasons. Words of one or two letters occur by chance.
-_CREATE_WORDS = sa.text(
-    """
-    CREATE TEMP TABLE lead_word ON COMMIT DROP AS
-    WITH named AS (
-      SELECT DISTINCT word FROM lead_about a
-      CROSS JOIN LATERAL (VALUES (a.image), (a.later)) i (image)
-      CROSS JOIN LATERAL (VALUES (i.image->>'email'), (i.image->>'firstName'), (i.image->>'phone'),
-        (i.image->>'trackingToken'), (i.image->>'systemeContactId'), (i.image->>'login'), (i.image->>'description'))
-        w (word)
-      WHERE length(word) > 2
-    ), said AS (
-      SELECT id, lower(concat(command, ' ', reason)) AS words FROM ibctl.change_set
-      WHERE id IN (SELECT "changeSetId" FROM lead_about)
-    )
-    SELECT s.id, n.word, row_number() OVER (PARTITION BY s.id ORDER BY length(n.word) DESC, n.word) AS number
-    FROM said s JOIN named n ON strpos(s.words, lower(n.word)) > 0
     """
 )
 _UPDATES = (
@@ -109,6 +90,9 @@ _UPDATES = (
       "updatedAt" = :now
     FROM lead_erased e WHERE e.id = c."leadId"
     """,
+    """
+    UPDATE ibctl.adjustment a SET reason = :blank FROM lead_erased e WHERE e.id = a."leadId" AND a.reason <> :blank
+    """,
 )
 _SCRUB = """
     UPDATE ibctl.change c SET "before" = ibctl.row_with(c."before", a.columns, {image}),
@@ -117,23 +101,6 @@ _SCRUB = """
     WHERE c."changeSetId" = a."changeSetId" AND c.step = a.step AND c."tableName" = a."tableName"
       AND c."rowId" = a."rowId" AND a."tableName" = '{table}'
 """
-# Whole words only: Ann is not to be taken out of "channel".
-_PATTERN = r"""'(?<![[\:alnum\:]])' || regexp_replace(w.word, '([^[\:alnum\:]])', '\\\1', 'g') || '(?![[\:alnum\:]])'"""
-_SCRUB_COMMANDS = sa.text(
-    rf"""
-    WITH RECURSIVE said AS (
-      SELECT s.id, s.command, s.reason, CAST(0 AS bigint) AS number FROM ibctl.change_set s
-      WHERE s.id IN (SELECT id FROM lead_word)
-      UNION ALL
-      SELECT d.id, regexp_replace(d.command, {_PATTERN}, :blank, 'gi'),
-        regexp_replace(d.reason, {_PATTERN}, :blank, 'gi'), w.number
-      FROM said d JOIN lead_word w ON w.id = d.id AND w.number = d.number + 1
-    ), last AS (
-      SELECT DISTINCT ON (id) id, command, reason FROM said ORDER BY id, number DESC
-    )
-    UPDATE ibctl.change_set s SET command = l.command, reason = l.reason FROM last l WHERE l.id = s.id
-    """
-)
 # The words of an activity may be spread over a line in ways that no search finds.
 _SCRUB_ACTIVITIES = sa.text(
     r"""
@@ -183,6 +150,8 @@ class Erased:
     credentials: int
     images: int
     refused: int
+    # Why it is done, as far as that does not name a person.
+    reason: str | None
 
     @property
     def words(self) -> str:
@@ -194,7 +163,7 @@ class Erased:
         )
 
 
-def erase(session: Session, names: Sequence[str], *, before: datetime | None) -> Erased:
+def erase(session: Session, names: Sequence[str], *, before: datetime | None, reason: str | None) -> Erased:
     """Erase the persons behind these leads, or behind all that were captured before a moment (naive UTC).
 
     What was erased already is left alone. The command's own line in the record names the leads by their ids. Raises
@@ -210,12 +179,13 @@ def erase(session: Session, names: Sequence[str], *, before: datetime | None) ->
     counts = session.execute(_COUNTS).one()
     password = _no_password(session) if counts.sealed else ""
     for statement in _UPDATES:
-        session.execute(sa.text(statement), {**values, "password": password})
+        session.execute(sa.text(statement), {**values, "password": password, "blank": BLANK})
     images = _scrub(session, password)
+    said = wording.scrub(session, reason)
     refused = _forget_refused(session, before)
     if names:
         config.use_command(["leads", "anonymize", *found])
-    return Erased(counts.leads, counts.activities, counts.credentials, images, refused)
+    return Erased(counts.leads, counts.activities, counts.credentials, images, refused, said)
 
 
 def _no_password(session: Session) -> str:
@@ -226,12 +196,10 @@ def _no_password(session: Session) -> str:
 def _scrub(session: Session, password: str) -> int:
     """Take the persons out of the record; after the updates, whose own images hold them too."""
     session.execute(_CREATE_ABOUT)
-    session.execute(_CREATE_WORDS)
     images = 0
     for table, image in _IMAGES.items():
         statement = _SCRUB.format(table=table, image=image.format(id='c."rowId"'))
-        images += session.execute(sa.text(statement), {"prefix": PREFIX, "password": password}).rowcount  # type: ignore[attr-defined] # a CursorResult
-    session.execute(_SCRUB_COMMANDS, {"blank": BLANK})
+        images += session.execute(sa.text(statement), {"prefix": PREFIX, "password": password, "blank": BLANK}).rowcount  # type: ignore[attr-defined] # a CursorResult
     session.execute(_SCRUB_ACTIVITIES, {"blank": BLANK})
     return images
 

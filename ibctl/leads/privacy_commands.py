@@ -32,9 +32,10 @@ def anonymize(
     """Erase the persons behind leads. This cannot be undone.
 
     Email, name, phone, tracking token, Systeme.io contact, the words of
-    activities, and login and password of MT5 accounts go, here and in the
-    record of changes; `ibctl undo` cannot bring them back. Dates, owner and
-    money stay, and so does every commission.
+    activities, the reasons of adjustments, and login and password of MT5
+    accounts go, here and in the record of changes; so does what commands and
+    reasons say about them. `ibctl undo` cannot bring them back. Dates, owner
+    and money stay, and so does every commission.
 
     Files that were imported or exported, and backups, are not ibctl's.
 
@@ -45,7 +46,7 @@ def anonymize(
         raise UsageError("say whose: name leads, or --before DATE for all that were captured before it")
     names = leads_named(leads) if leads else []
     with db.transaction(dry_run=True) as session:
-        planned = _erase(session, names, day)
+        planned = _erase(session, names, day, reason)
     rows = [
         {"what": "leads", "rows": planned.leads},
         {"what": "activities", "rows": planned.activities},
@@ -57,11 +58,14 @@ def anonymize(
         output.note("dry run: nothing was written" if dry_run else "nothing to do: no such person is left")
         return
     output.confirm(f"erase {planned.words}: this cannot be undone, not even by `ibctl undo`", yes=yes)
-    with db.transaction(reason=reason) as session:
-        erased = _erase(session, names, day)
+    if before is not None:
+        config.use_command(["leads", "anonymize", "--before", before])
+    # The reason, too, may name the person.
+    with db.transaction(reason=planned.reason) as session:
+        erased = _erase(session, names, day, None)
     output.note(f"erased {erased.words}; change set {session.written.change_set}. Backups made before still hold them")
 
 
-def _erase(session: db.Transaction, names: Sequence[str], day: date | None) -> privacy.Erased:
+def _erase(session: db.Transaction, names: Sequence[str], day: date | None, reason: str | None) -> privacy.Erased:
     before = None if day is None else listing.midnight(day, config.settings().timezone)
-    return privacy.erase(session, names, before=before)
+    return privacy.erase(session, names, before=before, reason=reason)

@@ -242,7 +242,7 @@ class CommissionSnapshot(SQLModel, table=True):
     # The terms in full and their `text`, so that a later change of plan changes nothing here.
     plan: dict[str, Any] = Field(sa_column=Column("plan", JSONB, nullable=False))
     # {"zone", "from", "to", "baseCurrency", "accounts": [{"id", "account", "currency", "days"}],
-    # "adjustments": [{"id", "kind", "amount", "leadId", "reason"}]}
+    # "adjustments": [{"id", "kind", "amount", "leadId"}]}; why stands in `Adjustment`, for it may name persons.
     inputs: dict[str, Any] = Field(sa_column=Column("inputs", JSONB, nullable=False))
     # Of each lead that was captured or qualified in the month: its id, when (where that was in the month), its CPA
     # (where it qualified in it). Arrays, because an object for each lead and day takes three times as long to write.

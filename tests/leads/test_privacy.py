@@ -165,3 +165,55 @@ def test_refused_rows_of_imports_that_name_the_person_are_forgotten(platform: Pl
     later = ibctl("leads", "anonymize", "--before", "2199-01-01", "--yes")
     assert later.exit_code == 0
     assert platform.sql("SELECT count(*) FROM ibctl.lead_import_reject") == [(0,)]
+
+
+def test_commands_and_reasons_that_only_name_the_person_forget_her_too(platform: Platform, ibctl: Run) -> None:
+    platform.user("ib@x.com")
+    platform.lead(id="l1", email="irma.o'neill@x.com", phone="+4917012345678", trackingToken="tok-77")
+    platform.lead(id="l2", email="other@x.com", trackingToken="plain")
+    ibctl("leads", "assign", "irma.o'neill@x.com", "--ib", "ib@x.com")
+    for number, reason in enumerate((
+        "irma.o'neill@x.com asked", "mailto:IRMA.O'Neill@x.com, urgent", "(tok-77)", "rang +49 (170) 1234-5678",
+        "a plain tok-777",
+    )):  # fmt: skip
+        words = ("leads", "assign", "irma.o'neill@x.com", "other@x.com", "--ib", "ib@x.com")
+        assert ibctl(*words, "--reason", reason, "--yes").exit_code == 0
+        ibctl("leads", "assign", "other@x.com", "--unassign", "--reason", f"{number}")
+    done = ibctl("leads", "anonymize", "l1", "--yes", "--reason", "irma.o'neill@x.com wrote (GDPR)")
+    assert done.exit_code == 0, done.stderr
+    assert [word for word in ("irma", "neill", "tok-77)", "170") if word in dump(platform)] == []
+    reasons = [reason for (reason,) in platform.sql("SELECT reason FROM ibctl.change_set ORDER BY id") if reason]
+    assert reasons[::2] == [
+        "[erased] asked", "mailto:[erased], urgent", "([erased])", "rang [erased]", "a plain tok-777",
+        "[erased] wrote (GDPR)",
+    ]  # fmt: skip
+    assert platform.sql("SELECT command FROM ibctl.change_set WHERE id = 2")[0][0].startswith(
+        "ibctl leads assign '[erased]' other@x.com --ib ib@x.com"
+    )
+
+
+def test_what_was_booked_about_the_person_says_no_more_who(platform: Platform, ibctl: Run) -> None:
+    platform.user("ib@x.com")
+    platform.lead(
+        id="l1", email="jolanda.x@x.com", firstName="Jolanda", leadCapturedAt="2025-10-03", trackingToken="tok-88"
+    )
+    adjust = ("commissions", "adjust", "ib@x.com", "2025-10")
+    assert ibctl(*adjust, "1", "--lead", "jolanda.x@x.com", "--reason", "Jolanda complained", "--yes").exit_code == 0
+    assert ibctl(*adjust, "2", "--reason", "for jolanda.x@x.com", "--yes").exit_code == 0
+    ibctl("commissions", "run", "--month", "2025-10")
+    hold = ("commissions", "hold", "ib@x.com", "2025-10", "--reason", "see jolanda.x@x.com")
+    assert ibctl(*hold, "--yes").exit_code == 0
+    assert (
+        ibctl("commissions", "release", "ib@x.com", "2025-10", "--reason", "jolanda.x@x.com wrote", "--yes").exit_code
+        == 0
+    )
+    assert ibctl("commissions", "close", "2025-10", "--reason", "without tok-88", "--yes").exit_code == 0
+    verified = ibctl("commissions", "verify", "2025-10")
+    explained = ibctl("commissions", "explain", "ib@x.com", "2025-10")
+    assert "for jolanda.x@x.com" in explained.stdout
+    assert ibctl("leads", "anonymize", "jolanda.x@x.com", "--yes").exit_code == 0
+    assert [word for word in ("jolanda", "tok-88") if word in dump(platform)] == []
+    assert platform.sql("SELECT reason FROM ibctl.adjustment ORDER BY amount") == [("[erased]",), ("for [erased]",)]
+    assert ibctl("commissions", "verify", "2025-10") == verified
+    assert verified.exit_code == 0
+    assert "for [erased]" in ibctl("commissions", "explain", "ib@x.com", "2025-10").stdout

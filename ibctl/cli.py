@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import gc
 import os
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ibctl import __version__, config, lazy, output, utf8
+from ibctl import __version__, config, lazy, output, rendering, utf8
 from ibctl.errors import INTERRUPTED, IbctlError, RequestError
 
 # name: (where its Typer app is, its line in `ibctl --help`). A group's module is imported when the group is called, so
@@ -106,6 +107,10 @@ def _require_streams() -> None:
     if closed:
         output.error("standard output is closed: send it to a file, or to /dev/null")
         sys.exit(RequestError.exit_code)
+    # A name, or the dash of an empty cell, that the terminal's encoding lacks must not end what is done already.
+    codecs.register_error("degrade", rendering.degrade)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="degrade")  # type: ignore[union-attr] # a real one, not a test's
 
 
 app = typer.Typer(cls=RootGroup, no_args_is_help=True, pretty_exceptions_show_locals=False)

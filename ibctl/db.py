@@ -28,6 +28,8 @@ HASTY_TIMEOUT = 2  # seconds; the least that every libpq takes as it is
 LOCK_CLASS = 0x1BC71
 # Insert, update and delete on the 17 platform tables and on ibctl's own that are recorded (`ledger.CAPTURED`).
 CAPTURE_TRIGGERS = 3 * (17 + 21)
+# The migrations that this code knows; ibctl's own tables are to be at the last.
+REVISIONS = ("platform_0001", "ibctl_0001", "ibctl_0002")
 
 
 @dataclass(frozen=True)
@@ -241,9 +243,9 @@ def _set_local(session: Session, values: Mapping[str, str]) -> None:
     session.execute(sa.text(f"SELECT {calls}"), {f"v{n}": value for n, value in enumerate(values.values())})
 
 
-_TRIGGERED = sa.text(
+_STATE = sa.text(
     """
-    SELECT to_regclass('ibctl.change_set') IS NULL, count(*)
+    SELECT array(SELECT version_num FROM ibctl.alembic_version), count(*)
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE t.tgname LIKE 'ibctl\\_capture\\_%' AND t.tgenabled <> 'D' AND n.nspname IN ('ibctl', current_schema())
     """
@@ -251,15 +253,31 @@ _TRIGGERED = sa.text(
 
 
 def _require_upgraded(session: Session) -> None:
-    """Refuse to write where writes would go unrecorded."""
-    unprepared, found = session.execute(_TRIGGERED).one()
-    if unprepared:
-        raise ConfigError("this database has not been prepared for ibctl: run `ibctl db upgrade` once")
-    if found < CAPTURE_TRIGGERS:
+    """Refuse to write where writes would go unrecorded, or where a newer ibctl may have made other tables."""
+    revisions, triggers = _state(session)
+    if newer := sorted(set(revisions) - set(REVISIONS)):
         raise ConfigError(
-            f"{CAPTURE_TRIGGERS - found} of the {CAPTURE_TRIGGERS} triggers that record changes are missing, "
+            f"this database has been upgraded by a newer ibctl ({', '.join(newer)}), nothing was written: "
+            "use that version"
+        )
+    if REVISIONS[-1] not in revisions:
+        raise ConfigError("this database is of an older ibctl, nothing was written: run `ibctl db upgrade`")
+    if triggers < CAPTURE_TRIGGERS:
+        raise ConfigError(
+            f"{CAPTURE_TRIGGERS - triggers} of the {CAPTURE_TRIGGERS} triggers that record changes are missing, "
             "nothing was written: `ibctl db check` names them, `ibctl db upgrade` puts them back"
         )
+
+
+def _state(session: Session) -> tuple[list[str], int]:
+    """Return the migrations that the database has reached, and how many triggers record writes: in one question."""
+    try:
+        revisions, triggers = session.execute(_STATE).one()
+    except DBAPIError as exc:
+        if _sqlstate(exc) not in ("42P01", "3F000"):
+            raise
+        raise ConfigError("this database has not been prepared for ibctl: run `ibctl db upgrade` once") from None
+    return revisions, triggers
 
 
 _COUNTS = sa.text("SELECT CAST(current_setting('ibctl.counts') AS jsonb)")
@@ -389,9 +407,9 @@ def explain(exc: psycopg.Error) -> IbctlError | None:
             "a new one needs `ibctl db upgrade`, and `ibctl db check` names what is missing"
         )
     if state == "42501":
-        return ConfigError(f"the database user lacks a right: {first_line}")
+        return ConfigError(f"the database user lacks a right ({first_line}): `ibctl doctor` says what to GRANT")
     if state == "25006":
-        return ConfigError(f"the database is read-only: {first_line}")
+        return ConfigError(f"the database is read-only ({first_line}): `ibctl doctor` says why")
     if state == "57014":
         return ConfigError(
             f"the database server cancelled a statement, nothing was written ({first_line}): raise this user's "

@@ -7,6 +7,7 @@ money with its cents. What a lead typed in a form can neither move the terminal'
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import sys
@@ -16,11 +17,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, NoReturn
+from typing import IO, Annotated, Any, Literal, NoReturn, TextIO
 
 import typer
 
-from ibctl import money, outfiles, rendering
+from ibctl import money, outfiles, rendering, utf8
 from ibctl.errors import RequestError, UsageError
 
 Row = Mapping[str, Any]
@@ -116,6 +117,13 @@ def _closed_pipe() -> NoReturn:
     raise BrokenPipeError
 
 
+def utf8_stdout() -> TextIO:
+    """Return stdout for data: whatever the terminal's encoding, programs read UTF-8, as they do from a file."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="strict")
+    return sys.stdout
+
+
 # --------------------------------------------------------------------------------------------------- talking to people
 
 
@@ -126,12 +134,12 @@ def say(line: str) -> None:
 
 def text(lines: str) -> None:
     """Print a text of several lines on stdout, like a plan as somebody wrote it."""
-    sys.stdout.write(rendering.printable(lines.rstrip("\n")) + "\n")
+    utf8_stdout().write(rendering.printable(lines.rstrip("\n")) + "\n")
 
 
 def data(document: str) -> None:
     """Print a whole document on stdout, as it is."""
-    sys.stdout.write(document)
+    utf8_stdout().write(document)
 
 
 def heading(line: str) -> None:
@@ -181,11 +189,16 @@ def confirm(effect: str, *, yes: bool) -> None:
 
 
 def secret(prompt: str, *, twice: bool = False) -> str:
-    """Read a secret from a hidden prompt, or as one line of stdin when that is no terminal."""
+    """Read a secret from a hidden prompt, or as one line of stdin when that is no terminal.
+
+    Raises UsageError where there is none, or one that is no UTF-8.
+    """
     if sys.stdin.isatty():
         value: str = typer.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True)
+        if utf8.escaped(value) != value:
+            raise UsageError(f"{prompt}: it is not UTF-8 text: check the terminal's encoding")
         return value
-    line = sys.stdin.readline().rstrip("\r\n")
+    line = utf8.line_from_stdin()
     if not line:
         raise UsageError(f"{prompt}: expected it as one line on stdin, which is empty")
     return line
@@ -218,7 +231,8 @@ def show(rows: Iterable[Row], columns: Sequence[Column], listing: Listing, *, ti
     chosen = pick(columns, listing)
     counted = _Counter(rows)
     if listing.output is None:
-        _write(counted, chosen, listing.format, sys.stdout, title)
+        stream = sys.stdout if listing.format is Format.table else utf8_stdout()
+        _write(counted, chosen, listing.format, stream, title)
     else:
         with outfiles.atomic_file(listing.output) as stream:
             _write(counted, chosen, listing.format, stream, title)

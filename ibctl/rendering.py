@@ -37,6 +37,22 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
+# What tables and messages of ibctl's own hold beyond ASCII, for a terminal that cannot show it.
+_PLAIN = {"–": "-", "…": "...", "→": "->", "×": "x", "Σ": "sum", **dict.fromkeys("█▉▊▋▌▍▎▏▐", "#")}
+
+
+def degrade(error: UnicodeError) -> tuple[str, int]:
+    """Write what a terminal's encoding lacks in a plainer way: its own marks alike, all else as escapes.
+
+    An error handler as `codecs.register_error` takes them.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    plain = (_PLAIN.get(one) or one.encode("ascii", "backslashreplace").decode() for one in missing)
+    return "".join(plain), error.end
+
+
 def shown(value: Any, kind: str = "text") -> str:
     """Write one value for a table."""
     if value is None:

@@ -58,7 +58,15 @@ def _texts(values: Any) -> Iterator[str]:
 
 def from_stdin() -> str:
     """Return what comes in on standard input as text, without a mark at its start. Raises UsageError for no UTF-8."""
-    content = sys.stdin.buffer.read()
+    return _decoded(sys.stdin.buffer.read())
+
+
+def line_from_stdin() -> str:
+    """Return the next line of standard input without its end, and else as `from_stdin`."""
+    return _decoded(sys.stdin.buffer.readline()).rstrip("\r\n")
+
+
+def _decoded(content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:

@@ -104,6 +104,38 @@ def test_a_database_that_would_not_record_everything_is_not_written_to(sql: Sql,
     assert sql('SELECT count(*) FROM "User"') == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("branch", "revision", "words"),
+    [
+        ("ibctl", "ibctl_0099", "upgraded by a newer ibctl (ibctl_0099), nothing was written: use that version"),
+        ("platform", "platform_0099", "upgraded by a newer ibctl (platform_0099), nothing was written"),
+        ("ibctl", "ibctl_0001", "of an older ibctl, nothing was written: run `ibctl db upgrade`"),
+    ],
+)
+def test_a_database_of_another_ibctl_is_not_written_to(sql: Sql, branch: str, revision: str, words: str) -> None:
+    sql("UPDATE ibctl.alembic_version SET version_num = %s WHERE version_num LIKE %s", revision, f"{branch}%")
+    error = failure()
+    assert (error.exit_code, words in str(error)) == (4, True), error
+    assert sql('SELECT count(*) FROM "User"') == [(0,)]
+
+
+def test_whether_a_database_may_be_written_to_is_one_question(database: str) -> None:
+    asked: list[str] = []
+    sa.event.listen(db.engine(), "before_cursor_execute", lambda *seen: asked.append(seen[2]))
+    with db.transaction() as session:
+        before = len(asked)
+        db._require_upgraded(session)
+        assert len(asked) == before + 1
+
+
+def test_a_server_that_takes_no_writes_says_where_to_look(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect_to(monkeypatch, f"{database}&options=-c%20default_transaction_read_only%3Don")
+    error = failure()
+    assert error.exit_code == 4
+    assert "the database is read-only (cannot execute " in str(error)
+    assert "`ibctl doctor` says why" in str(error)
+
+
 def test_triggers_that_the_web_applications_reset_took_are_missed(sql: Sql) -> None:
     sql('DROP TABLE "SystemeConfig"')
     sql('CREATE TABLE "SystemeConfig" (id text PRIMARY KEY)')
@@ -141,7 +173,8 @@ def test_a_user_without_rights(sql: Sql, server: Server, database: str, monkeypa
         connect_to(monkeypatch, database.replace(good, f"{name}:geheim"))
         error = failure()
         assert error.exit_code == 4
-        assert "the database user lacks a right: permission denied" in str(error)
+        assert "the database user lacks a right (permission denied" in str(error)
+        assert "`ibctl doctor` says what to GRANT" in str(error)
     finally:
         sql(f'DROP OWNED BY "{name}"')
         server.execute(f'DROP ROLE "{name}"')

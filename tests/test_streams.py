@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bcrypt
 import pytest
 
 from tests.conftest import Result, command
@@ -96,7 +99,61 @@ def test_a_mark_at_the_start_of_a_list_is_none_of_its_first_name(ibctl: Run, dat
     assert sql('SELECT DISTINCT status FROM "Lead"') == [("contacted",)]
 
 
+def test_a_secret_has_no_mark_at_its_start(ibctl: Run, database: str, sql: Sql) -> None:
+    assert ibctl("users", "add", "a@example.com", input="first-Secret-1\n").exit_code == 0
+    done = piped("\ufeffsecond-Secret-2\r\n".encode(), "users", "set-password", "a@example.com", "--yes")
+    assert done.exit_code == 0, done.stderr
+    [(stored,)] = sql('SELECT password FROM "User"')
+    assert bcrypt.checkpw(b"second-Secret-2", stored.encode())
+
+
+@pytest.mark.parametrize("content", [b"hunter2\xff\n", "hunter2\n".encode("utf-16")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ads", "accounts", "connect", "--user", "a@example.com"],
+        ["users", "add", "b@example.com"],
+        ["users", "set-password", "a@example.com", "--yes"],
+    ],
+)
+def test_a_secret_that_is_no_utf8_is_wrong_usage(
+    ibctl: Run, database: str, arguments: list[str], content: bytes
+) -> None:
+    assert ibctl("users", "add", "a@example.com", input="first-Secret-1\n").exit_code == 0
+    ended = piped(content, *arguments)
+    refused(ended, 2, "byte 0xFF is not UTF-8")
+    assert "hunter2" not in ended.stderr
+
+
 # ----------------------------------------------------------------------------------------------------- standard output
+
+
+def in_latin1(*arguments: str) -> tuple[int, bytes, str]:
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(command(arguments), env=environment, capture_output=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr.decode("latin-1")
+
+
+def test_a_terminal_that_lacks_a_letter_shows_something_plainer(ibctl: Run, database: str) -> None:
+    assert ibctl("leads", "add", "--email", "a@example.com", "--first-name", "Łukasz").exit_code == 0
+    code, out, err = in_latin1("leads", "show", "a@example.com")
+    assert (code, err) == (0, "")
+    assert re.search(rb"firstName +\\u0141ukasz\n", out)
+    assert re.search(rb"phone +-\n", out)
+    code, out, err = in_latin1("leads", "list", "--columns", "email,firstName,phone")
+    assert (code, b"\\u0141ukasz" in out) == (0, True), err
+    code, out, err = in_latin1("users", "list", "--role", "nobody…")
+    assert (code, "nobody" in err) == (2, True)
+    assert in_latin1("--help")[0] == 0
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_data_are_utf8_whatever_the_terminals_encoding(ibctl: Run, database: str, form: str) -> None:
+    assert ibctl("leads", "add", "--email", "a@example.com", "--first-name", "Łukasz").exit_code == 0
+    for verb in ("list", "export"):
+        code, out, err = in_latin1("leads", verb, "--format", form)
+        assert code == 0, err
+        assert "Łukasz" in out.decode()
 
 
 @pytest.mark.parametrize(

@@ -125,8 +125,9 @@ def _is(path: Path, digest: str) -> bool:
 
 
 def say(line: str) -> None:
-    """Print a line."""
-    sys.stdout.write(line + "\n")
+    """Print a line, of which what the terminal's encoding lacks is an escape."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def main() -> int:

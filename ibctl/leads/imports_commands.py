@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,7 +135,7 @@ def _write_csv(file: Path | None, batch: LeadImport, rejects: Iterator[Any]) -> 
             writer.writerow([one.row, one.code, one.field, *map(harmless, [one.message, *cells])])
 
     if file is None:
-        write(sys.stdout)
+        write(output.utf8_stdout())
         return
     with outfiles.atomic_file(file) as stream:
         write(stream)

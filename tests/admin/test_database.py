@@ -51,6 +51,12 @@ def test_info_says_which_database_this_is(database: str, ibctl: Run) -> None:
     assert "***" in row["address"]
 
 
+def test_nobody_made_an_empty_database(empty_database: str, process: Run) -> None:
+    shown = process("db", "info", "--format", "json", env={"DATABASE_URL": empty_database})
+    assert [(row["madeBy"], row["revision"]) for row in json.loads(shown.stdout)] == [(None, None)]
+    assert "madeBy      –" in process("db", "info", env={"DATABASE_URL": empty_database}).stdout
+
+
 def test_a_database_of_the_web_applications_is_adopted(empty_database: str, process: Run) -> None:
     with psycopg.connect(empty_database) as connection:
         connection.execute((ROOT / "tests/data/schema.sql").read_bytes())

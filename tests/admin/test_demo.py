@@ -157,6 +157,14 @@ def test_a_second_demo_is_refused_and_ctrl_c_cleans_up_after_the_first(data_dir:
     assert list(data_dir.iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_demo_that_is_told_to_end_cleans_up(data_dir: Path, number: signal.Signals) -> None:
+    with started(until="$ ibctl users list") as run:
+        run.send_signal(number)
+        assert run.wait(timeout=LIMIT) == 128 + number
+    assert list(data_dir.iterdir()) == []
+
+
 def test_a_demo_that_was_killed_is_cleaned_up_by_the_next_one(data_dir: Path, process: Process) -> None:
     with started(until="$ ibctl users list") as first:
         first.kill()

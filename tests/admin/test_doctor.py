@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ibctl import crypto
+from ibctl import crypto, ids
 from tests.conftest import KEY, Result, Server
 
 Run = Callable[..., Result]
@@ -65,6 +65,47 @@ def test_a_database_that_does_not_answer_or_is_not_prepared_is_a_problem(
     assert "does not exist" in str(findings(gone)["database answers"])
     new = process("doctor", "-f", "json", env={"DATABASE_URL": empty_database})
     assert (new.exit_code, findings(new)["schema"][2]) == (7, "run `ibctl db upgrade`")
+
+
+def test_a_newer_ibctls_database_asks_for_that_version(database: str, sql: Callable[..., object], ibctl: Run) -> None:
+    sql("UPDATE ibctl.alembic_version SET version_num = 'ibctl_0099' WHERE version_num = 'ibctl_0002'")
+    examined = ibctl("doctor", "-f", "json")
+    assert examined.exit_code == 7
+    told = ("problem", "upgraded by a newer ibctl (ibctl_0099)", "use that version of ibctl")
+    assert findings(examined)["schema"] == told
+
+
+def test_a_user_who_may_only_read_is_told_what_to_grant(
+    database: str, sql: Callable[..., object], server: Server, process: Run
+) -> None:
+    name = f"reader {ids.cuid()}"
+    sql(f"CREATE ROLE \"{name}\" LOGIN PASSWORD 'geheim'")
+    try:
+        for schema in ("public", "ibctl"):
+            sql(f'GRANT USAGE ON SCHEMA {schema} TO "{name}"')
+            sql(f'GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO "{name}"')
+        url = database.replace(database.partition("://")[2].partition("@")[0], f"{name.replace(' ', '%20')}:geheim")
+        examined = process("doctor", "-f", "json", env={"DATABASE_URL": url})
+        state, value, remedy = findings(examined)["rights"]
+        assert (examined.exit_code, state) == (7, "problem")
+        assert value.startswith(f'the database user "{name}" lacks DELETE, INSERT, UPDATE on ibctl.')
+        for grant in (remedy or "").removeprefix("as their owner, ").split("; "):
+            sql(grant)
+        assert process("doctor", env={"DATABASE_URL": url}).stderr == "all is well\n"
+        added = process("leads", "add", "--email", "a@example.com", env={"DATABASE_URL": url})
+        assert added.exit_code == 0, added.stderr
+    finally:
+        sql(f'DROP OWNED BY "{name}"')
+        server.execute(f'DROP ROLE "{name}"')
+
+
+def test_where_every_transaction_is_read_only_no_write_can_work(database: str, process: Run) -> None:
+    url = f"{database}&options=-c%20default_transaction_read_only%3Don"
+    examined = process("doctor", "-f", "json", env={"DATABASE_URL": url})
+    assert examined.exit_code == 7
+    _, value, remedy = findings(examined)["rights"]
+    assert value == "transactions are read-only (default_transaction_read_only = on)"
+    assert "SET default_transaction_read_only = off" in (remedy or "")
 
 
 def test_a_platform_without_an_active_administrator_is_warned_of(

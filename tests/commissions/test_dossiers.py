@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import subprocess
@@ -21,7 +22,7 @@ from ibctl.commissions.rules import Inputs
 from tests.commissions.conftest import Platform
 from tests.commissions.payout_cases import earner
 from tests.commissions.test_rules import months, plans
-from tests.conftest import Result
+from tests.conftest import ROOT, Result
 
 Run = Callable[..., Result]
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -173,6 +174,13 @@ def test_an_ib_without_anything_in_a_closed_month_gets_no_dossier_and_no_useless
     assert refused.exit_code == 3
     assert refused.stderr == "Error: 2025-11 is closed, and a@x.y has nothing in it: there is nothing to prove\n"
     assert not (tmp_path / "d").exists()
+
+
+def test_the_verifier_shows_a_name_that_the_terminal_lacks_as_an_escape() -> None:
+    script = "from ibctl.commissions import verifier; verifier.say('złoty')"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment, cwd=ROOT, check=False)
+    assert done.stdout == b"z\\u0142oty\n", done.stderr
 
 
 def test_importing_the_verifier_leaves_arithmetic_as_it_is() -> None:

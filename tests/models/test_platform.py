@@ -22,7 +22,7 @@ from freezegun import freeze_time
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlmodel import Session, SQLModel, col
 
-from ibctl import crypto
+from ibctl import crypto, db
 from ibctl.models import catalogue, ledger, platform
 from ibctl.models.platform import Lead, Role, User
 
@@ -268,3 +268,5 @@ def test_the_revision_that_the_code_was_written_for_is_the_newest() -> None:
 
     scripts = ScriptDirectory.from_config(Config(toml_file=ROOT / "pyproject.toml"))
     assert set(scripts.get_heads()) == {"platform_0001", ledger.LEDGER_REVISION}
+    assert {script.revision for script in scripts.walk_revisions()} == set(db.REVISIONS)
+    assert db.REVISIONS[-1] == ledger.LEDGER_REVISION

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,7 +23,7 @@ _INFO = sa.text(
     SELECT current_setting('server_version') AS server, current_database() AS database, current_user AS user,
       pg_database_size(current_database()) AS size,
       (SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'ibctl\\_capture\\_%') AS triggers,
-      to_regclass('ibctl.change_set') IS NOT NULL AS prepared
+      to_regclass('ibctl.change_set') IS NOT NULL AS prepared, to_regclass('"User"') IS NOT NULL AS platform
     """
 )
 
@@ -41,10 +42,14 @@ def info(session: Session) -> dict[str, Any]:
         "user": found.user,
         "sizeBytes": found.size,
         "revision": ", ".join(sorted(revisions)) or None,
-        "madeBy": "ibctl" if any(name.startswith("platform") for name in revisions) else "the web application",
+        "madeBy": _maker(revisions) if found.platform else None,
         "triggers": found.triggers,
         "changeSets": session.execute(sa.text(change_sets)).scalar_one() if found.prepared else None,
     }
+
+
+def _maker(revisions: Sequence[str]) -> str:
+    return "ibctl" if any(name.startswith("platform") for name in revisions) else "the web application"
 
 
 def describe(result: UpgradeResult) -> str:

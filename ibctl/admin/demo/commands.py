@@ -25,8 +25,8 @@ MEANINGS = {
     3: "the request could not be carried out", errors.PARTIAL: "done in part",
     errors.FINDINGS: "a check found something",
 }  # fmt: skip
-# A pipe that was closed (`ibctl demo | head`) and Ctrl-C end the demo, too.
-ENDINGS = (errors.INTERRUPTED, 141)
+# Ctrl-C ends the demo, too, and so do a closed pipe (`ibctl demo | head`), SIGTERM and SIGHUP.
+ENDINGS = (errors.INTERRUPTED, 141, 143, 129)
 
 
 @dataclass(frozen=True)

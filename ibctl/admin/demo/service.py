@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -69,7 +70,7 @@ def running(place: Demo, *, keep: bool, no_color: bool = False) -> Iterator[None
     What an earlier demo left is removed first; in the end everything is, however it ends, unless `keep`. Raises
     RequestError while another demo is running, ConfigError when the server cannot be started.
     """
-    with _alone(place):
+    with _alone(place), _ended_in_order():
         _erase(place)
         try:
             url = embedded.start(place.server, settings=HASTY)
@@ -126,11 +127,35 @@ def _erase(place: Demo) -> None:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Let a second Ctrl-C not leave half of the demo behind."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with _handled(signal.SIG_IGN, signal.SIGINT, *_ENDING):
+        yield
+
+
+# What a service manager sends, and a terminal that is closed.
+_ENDING = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let a signal that would kill the process unwind it instead, with the exit code that shells give to it."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    with _handled(end, *_ENDING):
+        yield
+
+
+@contextmanager
+def _handled(handler: Any, *numbers: signal.Signals) -> Iterator[None]:
+    # What `nohup` lets a process ignore is ignored.
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = [(number, signal.signal(number, handler)) for number in heeded]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, former in before:
+            signal.signal(number, former)
 
 
 # -------------------------------------------------------------------------------------------------------- its settings

@@ -12,7 +12,7 @@ from typing import Literal
 import sqlalchemy as sa
 
 from ibctl import __version__, clock, config, crypto, db, sealing
-from ibctl.admin.database import comparison, schema
+from ibctl.admin.database import comparison, rights, schema
 from ibctl.ads import account_checks
 from ibctl.commissions import payout_checks
 from ibctl.errors import IbctlError
@@ -118,6 +118,7 @@ def _ready(connection: sa.Connection) -> Iterator[Finding]:
         _payouts,
         _ad_accounts,
         _administrators,
+        _rights,
     )
     for check in checks:
         try:
@@ -147,6 +148,10 @@ def _clock(connection: sa.Connection) -> Iterator[Finding]:
 
 
 def _models(connection: sa.Connection) -> Iterator[Finding]:
+    if newer := schema.newer(schema.revisions(connection)):
+        value = f"upgraded by a newer ibctl ({', '.join(newer)})"
+        yield Finding("schema", "problem", value, "use that version of ibctl")
+        return
     if not schema.is_current(connection):
         yield Finding("schema", "problem", "not prepared for this version of ibctl", "run `ibctl db upgrade`")
         return
@@ -189,3 +194,8 @@ def _payouts(connection: sa.Connection) -> Iterator[Finding]:
 def _ad_accounts(connection: sa.Connection) -> Iterator[Finding]:
     for value, remedy in account_checks.problems(connection):
         yield Finding("Facebook", "warning", value, remedy)
+
+
+def _rights(connection: sa.Connection) -> Iterator[Finding]:
+    for value, remedy in rights.problems(connection, db.address().schema):
+        yield Finding("rights", "problem", value, remedy)

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ibctl import currencies, dsn, envfile, utf8
+from ibctl import currencies, dsn, utf8
 from ibctl.errors import ConfigError
 
 # Every setting: what it is for, and what holds without it. README's table and `ibctl doctor` follow this order.
@@ -192,10 +192,13 @@ def settings_file() -> Path | None:
     if named is not None:
         _require_readable(named)
         return named
+    from dotenv import find_dotenv
+
     try:
-        return envfile.find()
+        found = find_dotenv(usecwd=True)
     except FileNotFoundError:
         raise ConfigError("the working directory does not exist any more: cd to one that does") from None
+    return Path(found) if found else None
 
 
 def _require_readable(named: Path) -> None:
@@ -212,10 +215,15 @@ def _require_readable(named: Path) -> None:
 @cache
 def _set_in(env_file: Path) -> Mapping[str, str]:
     """Read an env file, once: a pipe (`--env-file <(…)`) says it only once."""
+    from dotenv import dotenv_values
+
     try:
-        return envfile.read(env_file)
+        with env_file.open(encoding="utf-8-sig") as stream:
+            # Node's dotenv, which the web application reads it with, fills in no ${NAME} either.
+            found = dotenv_values(stream=stream, interpolate=False)
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"cannot read {env_file} as UTF-8 text: {exc.__class__.__name__}") from None
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _gather(env_file: Path | None) -> tuple[dict[str, str], dict[str, str]]:

@@ -84,9 +84,14 @@ def key_bytes(key: str | None) -> bytes:
     if len(raw) != KEY_LENGTH or not _is_text(key):
         raise ConfigError(
             f"ENCRYPTION_KEY has {len(key)} characters, {len(raw)} bytes in UTF-8; {KEY_LENGTH} bytes are needed: "
-            "use the web application's key unchanged"
+            "use the web application's key unchanged" + _misread(key)
         )
     return raw
+
+
+def _misread(key: str) -> str:
+    # Node's dotenv takes backticks for quotes, and ends an unquoted value at a # without a blank before it.
+    return ", in double quotes and without a comment in .env" if "`" in key or "#" in key else ""
 
 
 def _is_text(value: str) -> bool:

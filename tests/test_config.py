@@ -26,6 +26,12 @@ def test_the_web_applications_env_file_is_read_from_a_folder_above(
     assert found.sources["DATABASE_URL"] == str(tmp_path / ".env")
 
 
+def test_nothing_is_filled_into_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ENCRYPTION_KEY")
+    (tmp_path / ".env").write_text("ENCRYPTION_KEY='a${HOME}b'\n")
+    assert config.settings().encryption_key == "a${HOME}b"
+
+
 def test_the_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("IBCTL_TIMEZONE=Europe/Berlin\nIBCTL_BASE_CURRENCY=eur\n")
     monkeypatch.setenv("IBCTL_TIMEZONE", "Asia/Tokyo")

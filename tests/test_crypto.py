@@ -216,6 +216,9 @@ def test_a_secret_from_a_broken_terminal_encoding_is_refused_without_being_told(
         ("", "not set"),
         (KEY[:31], "31 characters, 31 bytes"),
         (KEY + "x", "33 characters, 33 bytes"),
+        # As python-dotenv reads a key that Node's dotenv reads right.
+        (f"`{KEY}`", "unchanged, in double quotes and without a comment in .env"),
+        (f"{KEY}#main", "unchanged, in double quotes and without a comment in .env"),
         ("ü" + KEY[1:], "32 characters, 33 bytes"),
         (KEY[:31] + "\udcff", "32 characters, 32 bytes"),
         (KEY[:30] + "\ud800é", "32 characters, 33 bytes"),

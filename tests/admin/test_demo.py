@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dotenv import dotenv_values
 from typer.main import get_command
 
-from ibctl import cli, embedded, envfile, resources
+from ibctl import cli, embedded, resources
 from ibctl.admin.demo import commands, service
 from ibctl.errors import IbctlError
 from tests.conftest import ROOT, Result, command
@@ -127,10 +128,10 @@ def test_a_kept_demo_can_be_played_with_until_it_is_reset(
 
     env_file = data_dir / "demo" / "demo.env"
     assert env_file.stat().st_mode & 0o777 == 0o600
-    settings = envfile.read(env_file)
-    password = re.search(r":([^:@/]+)@", settings["DATABASE_URL"])
+    settings = dotenv_values(env_file)
+    password = re.search(r":([^:@/]+)@", settings["DATABASE_URL"] or "")
     assert password is not None
-    for secret in (password[1], settings["ENCRYPTION_KEY"], "geheim"):
+    for secret in (password[1], settings["ENCRYPTION_KEY"] or "", "geheim"):
         assert secret
         assert secret not in done.stdout
 

@@ -236,4 +236,6 @@ def _what(one: verifying.Finding, names: Mapping[str, str]) -> str:
     what = one.what.replace(one.id, names.get(one.id, one.id)) if one.id else one.what
     if one.before is None and one.after is None:
         return what
+    if one.what == verifying.MISSING:
+        return f"{what}: would pay {one.after}"
     return f"{what}: {one.before or 'did not count'} → {one.after or 'does not count'}"

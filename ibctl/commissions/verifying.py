@@ -1,9 +1,9 @@
 """Executes what months were calculated from once more, and compares with what is stored and with the data of today.
 
 Four things can be wrong, and each is a finding of its own: the snapshot (its digest is not that of its contents), the
-calculation (its figures do not follow from its inputs), the stored row (it shows other figures), and the inputs (they
-are others today). The first three are faults; the last is what `drift` is about, and no fault where nothing of it is
-left to book.
+calculation (its figures do not follow from its inputs), the stored row (it shows other figures, or is missing for an IB
+that would get one today), and the inputs (they are others today). The first are faults; moved inputs and missing rows
+are what `drift` is about, and no fault where nothing of it is left to book.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,13 +21,16 @@ from ibctl import bulk, money
 from ibctl.commissions import draft_sql, drifting, plan_rules, rules, seals, service, snapshots, sql, units
 from ibctl.months import Month
 
+# What a finding says of a row that is not there; its `after` is what the IB would be paid.
+MISSING = "is missing"
+
 
 @dataclass(frozen=True)
 class Finding:
     """One thing that is not as it should be. `kind` is snapshot, calculation, row, lead, account, spend, rate or
     adjustment.
 
-    `settled`: an input that moved, of a closed or paid month of which nothing is left to book.
+    `settled`: an input that moved or a row that is missing, of a closed or paid month with nothing left to book.
     """
 
     month: Month
@@ -53,23 +57,26 @@ class Verified:
 _ROWS = sa.text(
     f"""
     WITH draft AS MATERIALIZED (
-      SELECT "userId", digest, {drifting.EARNS} AS earned FROM ({draft_sql.draft(draft_sql.AS_STORED)}) d
+      SELECT "userId", digest, {drifting.EARNS} AS earned,
+        CASE WHEN bad_leads + bad_days + unrated = 0 THEN "totalPayout" END AS pays
+      FROM ({draft_sql.draft(draft_sql.AS_STORED)}) d
+    ), stored AS (
+      SELECT * FROM "IbCommission" WHERE year = :year AND month = :month
     )
-    SELECT c."userId", u.email, n.id AS snapshot, md5(n.plan::text) AS key,
+    SELECT u.id AS "userId", u.email, c.id IS NULL AS missing, d.pays, n.id AS snapshot, md5(n.plan::text) AS key,
       nullif(n.inputs->'adjustments', '[]') AS booked, n.figures, n."leadIds", n."leadCaptured", n."leadQualified",
       n."leadCpas", n."dayAmounts", n."dayRates",
       n.digest <> {draft_sql.digest("n")} AS forged,
       n.digest IS DISTINCT FROM d.digest AS other, (:closed OR c."paymentStatus" IN ('PROCESSING', 'PAID'))
-        AND coalesce(d.earned, 0) - {drifting.EARNED} = coalesce(b.booked, 0) AS settled,
+        AND coalesce(d.earned, 0) - coalesce({drifting.EARNED}, 0) = coalesce(b.booked, 0) AS settled,
       {", ".join(f'c."{name}"::numeric' for name in rules.FIGURES)}
-    FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
+    FROM stored c FULL JOIN draft d ON d."userId" = c."userId"
+    JOIN "User" u ON u.id = coalesce(c."userId", d."userId")
     LEFT JOIN (
       ibctl.commission_state s JOIN ibctl.commission_snapshot n
         ON n.id = s."snapshotId" AND n.year = :year AND n.month = :month
     ) ON s.id = c.id
-    LEFT JOIN draft d ON d."userId" = c."userId"
-    LEFT JOIN {drifting.BOOKED} b ON b."userId" = c."userId"
-    WHERE c.year = :year AND c.month = :month
+    LEFT JOIN {drifting.BOOKED} b ON b."userId" = u.id
     """
 )
 _PLANS = sa.text(
@@ -79,11 +86,13 @@ _PLANS = sa.text(
     WHERE c.year = :year AND c.month = :month AND n.year = :year AND n.month = :month
     """
 )
-_MONTHS = sa.text('SELECT DISTINCT year, month FROM "IbCommission" ORDER BY 1, 2')
+_MONTHS = sa.text(
+    'SELECT year, month FROM "IbCommission" UNION SELECT year, month FROM ibctl.closed_month ORDER BY 1, 2'
+)
 
 
 def stored_months(session: Session) -> list[Month]:
-    """Return the months that have commissions, in their order."""
+    """Return the months that have commissions or are closed, in their order."""
     return [Month(*row) for row in session.execute(_MONTHS)]
 
 
@@ -102,8 +111,12 @@ def _verified(session: Session, month: Month, counted: Verified) -> Iterator[Fin
     plans = {row.key: plan_rules.from_json(row.plan) for row in session.execute(_PLANS, parameters)}
     faults: list[Finding] = []
     others: dict[str, Mapping[str, Any]] = {}
+    missing: dict[str, Mapping[str, Any]] = {}
     with bulk.streamed(session, _ROWS, parameters) as found:
         for row in found:
+            if row["missing"]:
+                missing[row["userId"]] = {name: row[name] for name in ("email", "pays", "settled")}
+                continue
             if row["snapshot"] is None:
                 counted.unmade += 1
                 continue
@@ -113,7 +126,8 @@ def _verified(session: Session, month: Month, counted: Verified) -> Iterator[Fin
                 others[row["userId"]] = {name: row[name] for name in ("email", "snapshot", "settled")}
     # Sorted here, for mostly there are none: rows that the server sorts come only when it has them all.
     yield from sorted(faults, key=lambda fault: fault.email)
-    for finding in sorted(_moved(session, month, others), key=lambda finding: finding.email):
+    found_today = [*_missing(session, month, missing), *_moved(session, month, others)]
+    for finding in sorted(found_today, key=lambda finding: finding.email):
         counted.settled += finding.settled
         yield finding
 
@@ -133,6 +147,18 @@ def _faults(month: Month, row: Mapping[str, Any], terms: plan_rules.Terms) -> It
 def _as_stored(figures: dict[str, str]) -> dict[str, Decimal]:
     """Return figures as a double keeps them: with 15 digits."""
     return {name: money.from_float(float(figures[name])) for name in rules.FIGURES}
+
+
+def _missing(session: Session, month: Month, missing: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Name the IBs without a row that would get one today, with what they would be paid and what wrote that last."""
+    # Of a month that was never run that is everybody: their inputs are never all in memory.
+    each = drifting.changes(session, month, dict.fromkeys(missing))
+    while some := list(islice(each, drifting.BATCH)):
+        by = drifting.causes(session, (one for _, inputs in some for one in inputs))
+        for user, inputs in some:
+            row, last = missing[user], max((by[one.id] for one in inputs), default=(0, ""))
+            pays = "cannot be calculated" if row["pays"] is None else money.show(row["pays"])
+            yield Finding(month, row["email"], "row", MISSING, None, pays, last[1], bool(row["settled"]))
 
 
 def _moved(session: Session, month: Month, others: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:

@@ -69,6 +69,41 @@ def test_an_input_that_ibctl_moved_is_named_with_the_change_set(ib: str, platfor
     assert (row["before"], row["after"]) == ("100.00", "90.00")
 
 
+def test_an_ib_without_a_row_that_would_get_one_is_a_finding(ib: str, platform: Platform, ibctl: Run) -> None:
+    other = platform.user("other@x.y")
+    assert findings(ibctl) == []
+    assert ibctl("leads", "add", "--email", "a@x.com", "--ib", "other@x.y").exit_code == 0
+    platform.sql('UPDATE "Lead" SET "leadCapturedAt" = \'2025-10-05\' WHERE "userId" = %s', other)
+    (lead,) = findings(ibctl)
+    assert (lead["email"], lead["kind"], lead["what"], lead["after"]) == ("other@x.y", "row", "is missing", "0.00")
+    assert lead["by"].startswith("change set 2 (tester: ibctl leads add")
+    platform.lead(other, "2025-10-03", "2025-10-04", 5000)
+    (row,) = findings(ibctl)
+    assert (row["after"], row["settled"]) == ("1,500.00", False)
+    assert "row is missing: would pay 1,500.00" in " ".join(ibctl("commissions", "verify").stdout.split())
+
+
+def test_a_row_that_is_missing_in_a_closed_month_is_settled_by_a_true_up(
+    ib: str, platform: Platform, ibctl: Run
+) -> None:
+    assert ibctl("commissions", "close", "2025-10", "--yes").exit_code == 0
+    other = platform.user("other@x.y")
+    platform.lead(other, "2025-10-03")
+    assert [row["settled"] for row in json.loads(ibctl("commissions", "verify", "-f", "json").stdout)] == [True]
+    platform.lead(other, "2025-10-03", "2025-10-04", 5000)
+    assert [row["settled"] for row in findings(ibctl)] == [False]
+    assert ibctl("commissions", "true-up", "--yes").exit_code == 0
+    verified = ibctl("commissions", "verify", "-f", "json")
+    assert (verified.exit_code, [row["settled"] for row in json.loads(verified.stdout)]) == (0, [True])
+
+
+def test_a_lead_in_a_month_that_was_closed_with_nothing_in_it_is_found(platform: Platform, ibctl: Run) -> None:
+    assert ibctl("commissions", "close", "2025-10", "--yes").exit_code == 0
+    assert ibctl("commissions", "verify").exit_code == 0
+    platform.lead(platform.user("ib@x.y"), "2025-10-03", "2025-10-04", 5000)
+    assert ibctl("commissions", "verify").exit_code == 7
+
+
 def test_what_moved_and_is_settled_is_named_and_no_finding_any_more(ib: str, platform: Platform, ibctl: Run) -> None:
     assert ibctl("commissions", "close", "2025-10", "--yes").exit_code == 0
     platform.sql('UPDATE "Lead" SET "cpaEarned" = 90')

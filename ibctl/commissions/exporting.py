@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -32,8 +34,13 @@ class Exported:
 # another currency, or by a file whose signs were misread.
 _LEFT = sa.text(
     f"""
-    SELECT i.id, i.reference, n.sent, n.strange OR n.doubtful AS unclear
-    FROM ibctl.payout_item i JOIN ({NET}) n USING (id) WHERE i.status <> 'CANCELLED' AND n.sent < i.amount ORDER BY 2
+    SELECT i.id, i.reference, n.sent, n.strange OR n.doubtful AS unclear, coalesce(p.moved, 0) AS moved, p.last
+    FROM ibctl.payout_item i JOIN ({NET}) n USING (id)
+    LEFT JOIN (
+      SELECT "itemId", count(*) AS moved, max("bookedOn") AS last FROM ibctl.payout_payment
+      WHERE "batchId" = :batch GROUP BY 1
+    ) p ON p."itemId" = i.id
+    WHERE i.status <> 'CANCELLED' AND n.sent < i.amount ORDER BY 2
     """
 )
 
@@ -41,12 +48,14 @@ _LEFT = sa.text(
 def export(session: Session, batch_id: str, layout: str, *, execution_date: date | None = None) -> Exported:
     """Return the files of what is left to pay of a batch, and note that they were exported.
 
-    The first export sets the day that the bank is asked to pay on (today, unless told). Raises RequestError when
-    nothing is left to pay, a signature is missing or the layout does not fit, ConfigError without the payer's account.
+    The first export sets the day that the bank is asked to pay on (today, unless told), and so does the first one after
+    something came back. Raises RequestError when nothing is left to pay, a signature is missing or the layout does not
+    fit, ConfigError without the payer's account.
     """
     batch = payouts.find(session, batch_id, for_update=True)
     left = session.execute(_LEFT, {"batch": batch.id}).all()
-    sent = {row.id: row.sent for row in left if not row.unclear}
+    clear = [row for row in left if not row.unclear]
+    sent = {row.id: row.sent for row in clear}
     withheld = [row.reference for row in left if row.unclear]
     found = [item for item in payouts.items(session, batch) if item.id in sent]
     if not found:
@@ -54,10 +63,22 @@ def export(session: Session, batch_id: str, layout: str, *, execution_date: date
     _require_signature(batch)
     if batch.exported_at is None:
         batch.exported_at = clock.now()
-    batch.execution_date = execution_date or batch.execution_date or days.today(config.settings().timezone.key)
+    day = batch.execution_date = execution_date or _day_of(batch, clear) or days.today(config.settings().timezone.key)
     session.flush()
-    payments = _payments(session, batch, found, sent)
-    return Exported(payout_files.make(layout, _order(batch, layout, batch.execution_date), payments), withheld)
+    order = replace(_order(batch, layout, day), message=_message(batch, clear))
+    return Exported(payout_files.make(layout, order, _payments(session, batch, found, sent)), withheld)
+
+
+def _day_of(batch: PayoutBatch, clear: Sequence[Any]) -> date | None:
+    """Return the day that was asked for, unless one of the payments has come and gone since."""
+    over = any(row.last and batch.execution_date and row.last >= batch.execution_date for row in clear)
+    return None if over else batch.execution_date
+
+
+def _message(batch: PayoutBatch, clear: Sequence[Any]) -> str:
+    """Name the file for the bank: by the batch, and when something is paid anew by that, too: a name is taken once."""
+    again = [f"{row.reference} {row.sent.normalize():f} {row.moved}" for row in clear if row.moved]
+    return f"{batch.id}-{hashlib.sha256(chr(10).join(again).encode()).hexdigest()[:8]}" if again else batch.id
 
 
 def _until_clear(withheld: Sequence[str]) -> str:

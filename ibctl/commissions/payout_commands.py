@@ -234,6 +234,11 @@ def cancel(
     chosen = _named(only)
     with db.reading() as reading:
         found = payouts.find(reading, batch)
+        unclear = [row["reference"] for row in payouts.item_rows(reading, found) if _is_unclear(row, chosen)]
+    if unclear:
+        output.warn(
+            f"it is not clear whether money has left for {output.some(unclear)}: find out before it is paid anew"
+        )
     exported = f"; it was exported at {rendering.shown(found.exported_at)} UTC" if found.exported_at else ""
     cancelled, written = confirmed(
         lambda session: payouts.effect(payouts.cancel(session, batch, only=chosen), found.base_currency),
@@ -241,6 +246,11 @@ def cancel(
     )  # fmt: skip
     again = f"ibctl commissions payouts create --month {found.year}-{found.month:02d} --method {found.method}"
     written.announce(f"cancelled of batch {found.id}: {cancelled}, PENDING again", back=again)
+
+
+def _is_unclear(row: dict[str, Any], chosen: list[str]) -> bool:
+    wanted = not chosen or row["email"] in chosen or row["userId"] in chosen
+    return wanted and row["status"] == "PROCESSING" and "turned" in (row["findings"] or "")
 
 
 @payouts_app.command()
@@ -317,6 +327,8 @@ def export(
             f"payouts show {batch}`)"
         )
     _note(session.written, f"batch {batch} exported to {folder.absolute()}, with {files[-1].name}")
+    if made.withheld:
+        raise typer.Exit(errors.PARTIAL)
 
 
 def _note(written: db.Written, done: str) -> None:

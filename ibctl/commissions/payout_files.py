@@ -55,7 +55,10 @@ class Payment:
 
 @dataclass(frozen=True)
 class Order:
-    """What is common to the payments of a batch: its name, its month, whose account they leave, and when."""
+    """What is common to the payments of a batch: its name, its month, whose account they leave, and when.
+
+    `message` is what the bank knows the file by, where it is not the batch's first: it takes no name twice.
+    """
 
     batch: str
     month: str
@@ -64,6 +67,7 @@ class Order:
     execution_date: date
     payer_name: str = ""
     payer_iban: str = field(default="", repr=False)
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -261,9 +265,10 @@ def _settled(order: Order, made: bytes) -> str:
     from defusedxml import ElementTree
 
     root = ElementTree.fromstring(made)
+    message = order.message or order.batch
     values = {
-        "GrpHdr/{0}MsgId": order.batch, "GrpHdr/{0}CreDtTm": order.created_at.strftime("%Y-%m-%dT%H:%M:%S"),
-        "PmtInf/{0}PmtInfId": order.batch,
+        "GrpHdr/{0}MsgId": message, "GrpHdr/{0}CreDtTm": order.created_at.strftime("%Y-%m-%dT%H:%M:%S"),
+        "PmtInf/{0}PmtInfId": message,
         # Booked one by one, so that the bank's statement proves each.
         "PmtInf/{0}BtchBookg": "false",
     }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from ibctl import config, days
 from tests.commissions.bank_samples import ENTRY, camt
 from tests.commissions.conftest import Platform
-from tests.commissions.payout_cases import CANCEL, CREATE, SHOW, create, statuses, two
+from tests.commissions.payout_cases import CANCEL, CREATE, IBANS, SHOW, create, statuses, two
 from tests.conftest import Result
 
 Run = Callable[..., Result]
@@ -91,9 +93,12 @@ def test_what_is_in_doubt_is_neither_exported_nor_believed(batch: Platform, sql:
     ibctl("undo", "2", "--yes")
     ibctl(*RECONCILE, given(row("-100", 5)))
     handed = ibctl(*EXPORT)
-    assert handed.exit_code == 0
+    assert handed.exit_code == 6
     assert f"left out, until it is clear what has left for them: {A}" in handed.stderr
     assert [reference for reference, _, _ in exported()] == ["IB202510B1N00002"]
+    cancelled = ibctl(*CANCEL, "2025-10-1", "--yes")
+    assert cancelled.exit_code == 0  # nothing is known to be out
+    assert f"Warning: it is not clear whether money has left for {A}: find out" in cancelled.stderr
 
 
 def test_a_file_that_proved_a_payment_is_not_read_the_other_way_round(batch: Platform, sql: Sql, ibctl: Run) -> None:
@@ -187,6 +192,31 @@ def test_what_came_back_after_it_was_paid_is_paid_again(batch: Platform, sql: Sq
     assert sql("SELECT to_jsonb(c) FROM \"IbCommission\" c WHERE id = 'c-a-10'") == before
 
 
+def test_a_bank_gets_what_is_paid_again_under_a_name_and_a_day_of_its_own(
+    batch: Platform, sql: Sql, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bank refuses a second file of the same name, and a day that is over."""
+    monkeypatch.setenv("IBCTL_PAYER_NAME", "Broker Ltd")
+    monkeypatch.setenv("IBCTL_PAYER_IBAN", IBANS[1])
+    config.use_env_file(None)
+    sql("UPDATE ibctl.payout_item SET currency = 'EUR', rate = 1")
+    pain = (*EXPORT, "--layout", "pain.001")
+    names = ("MsgId", "PmtInfId", "EndToEndId", "InstdAmt", "ReqdExctnDt")
+
+    def handed(*more: str) -> list[str]:
+        assert ibctl(*pain, *more).exit_code == 0
+        text = Path("out/payout-2025-10-1.xml").read_text()
+        return [re.findall(f"<(?:\\w+:)?{name}[^>]*>(?:<(?:\\w+:)?Dt>)?([^<]*)", text)[0] for name in names]
+
+    assert handed("--execution-date", "2025-11-02") == ["2025-10-1", "2025-10-1", A, "100.00", "2025-11-02"]
+    ibctl(*RECONCILE, given(row("100.00", 3, 1, "EUR")))
+    ibctl(*RECONCILE, given(told("credit", 4).replace("USD", "EUR")))
+    again = handed()
+    assert re.fullmatch("2025-10-1-[0-9a-f]{8}", again[0])
+    assert again[1:] == [again[0], A, "100.00", days.today("UTC").isoformat()]
+    assert handed() == again
+
+
 def test_of_what_is_short_the_rest_is_exported(batch: Platform, ibctl: Run) -> None:
     ibctl(*RECONCILE, given(row("60.00", 3, 1)))
     assert ibctl(*EXPORT).exit_code == 0
@@ -201,7 +231,7 @@ def test_what_left_in_another_currency_and_came_back_is_settled(batch: Platform,
     ended = ibctl(*RECONCILE, wrong)
     assert (ended.exit_code, "currency, have 90.00 EUR returned, 100.00 USD are due" in ended.stderr) == (7, True)
     assert ibctl(*CANCEL, "2025-10-1", "--only", "a@x.y", "--yes").exit_code == 3
-    ibctl(*EXPORT)
+    assert ibctl(*EXPORT).exit_code == 6
     assert [reference for reference, _, _ in exported()] == ["IB202510B1N00002"]
     ibctl(*RECONCILE, given(row("-90.00", 5, 2, "EUR"), "back.csv"))
     assert ibctl(*RECONCILE, given(row("100.00", 8, 3), "paid.csv")).exit_code == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,6 +22,14 @@ _UNDECODED = re.compile("[\ud800-\udfff]")
 def escaped(text: str) -> str:
     r"""Write what is no UTF-8 in a file's name or a word as escapes: `n\xff.csv`."""
     return _UNDECODED.sub(_escape, text)
+
+
+def writings(text: str) -> list[str]:
+    """Return a text as it is and, where that is another, composed (NFC), as addresses are stored.
+
+    Some keyboards and files part a letter from its accent, which nobody can see.
+    """
+    return list(dict.fromkeys((text, unicodedata.normalize("NFC", text))))
 
 
 def _escape(found: re.Match[str]) -> str:

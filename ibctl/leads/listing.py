@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import days, exports
+from ibctl import days, exports, utf8
 from ibctl.errors import UsageError
 from ibctl.leads import rules
 from ibctl.users import service as users
@@ -92,6 +92,7 @@ def _where(session: Session, which: Filter) -> tuple[str, dict[str, Any]]:
     """Return a condition made of fixed parts, and the values bound in it."""
     if which.ib is not None and which.unassigned:
         raise UsageError("--ib and --unassigned exclude each other")
+    written = dict(zip(("search", "composed"), utf8.writings(which.search or ""), strict=False))
     conditions = {
         "status": "l.status = :status",
         "source": "lower(l.source) = lower(:source)",
@@ -100,13 +101,16 @@ def _where(session: Session, which: Filter) -> tuple[str, dict[str, Any]]:
         "since": 'l."leadCapturedAt" >= :since',
         "before": 'l."leadCapturedAt" < :before',
         "search": " OR ".join(
-            f"strpos(lower({column}), lower(:search)) > 0"
+            f"strpos(lower({column}), lower(:{name})) > 0"
+            for name in written
             for column in ("l.email", 'l."firstName"', "l.phone", 'l."trackingToken"')
         )
         + " OR l.id = :search",
     }
     values = {name: value for name in conditions if (value := getattr(which, name)) is not None}
     parts = [f"({conditions[name]})" for name in values]
+    if which.search is not None:
+        values |= written
     if which.ib is not None:
         parts.append('l."userId" = :ib')
         values["ib"] = users.find(session, which.ib).id

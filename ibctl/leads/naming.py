@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import bulk, output
+from ibctl import bulk, output, utf8
 from ibctl.errors import NotFoundError, UsageError
 from ibctl.leads import service
 
@@ -46,14 +46,16 @@ def find(session: Session, names: Sequence[str]) -> list[str]:
     if any("\0" in name for name in names):
         raise UsageError("a name holds a NUL character: no lead has such a one")
     session.execute(_CREATE)
-    bulk.copy(session, _COPY, enumerate(names))
+    bulk.copy(session, _COPY, ((line, one) for line, name in enumerate(names) for one in utf8.writings(name)))
     session.execute(sa.text("ANALYZE lead_name"))
-    found = session.execute(_FOUND).all()
+    found: dict[int, str | None] = {}
+    for line, lead in session.execute(_FOUND):
+        found[line] = found.get(line) or lead
     session.execute(sa.text("DROP TABLE lead_name"))
-    missing = [names[line] for line, lead in found if lead is None]
+    missing = [names[line] for line, lead in found.items() if lead is None]
     if missing:
         _complain(session, missing)
-    return list(dict.fromkeys(lead for _, lead in found))
+    return list(dict.fromkeys(lead for lead in found.values() if lead is not None))
 
 
 def _complain(session: Session, missing: Sequence[str]) -> None:

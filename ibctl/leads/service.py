@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import config, db, exports, lookup, money
+from ibctl import config, db, exports, lookup, money, utf8
 from ibctl.errors import RequestError, UsageError
 from ibctl.leads import contacts, rules, sql
 from ibctl.leads.batches import LOCK
@@ -57,7 +57,9 @@ def _named(session: Session, wanted: str) -> Sequence[Lead]:
     if found or "@" not in wanted:
         return sorted(found, key=lambda lead: lead.id != wanted)[:1]
     return session.exec(
-        select(Lead).where(sa.func.lower(Lead.email) == wanted.lower()).order_by(col(Lead.lead_captured_at).desc())
+        select(Lead)
+        .where(sa.func.lower(Lead.email).in_([one.lower() for one in utf8.writings(wanted)]))
+        .order_by(col(Lead.lead_captured_at).desc())
     ).all()
 
 

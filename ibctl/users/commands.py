@@ -84,7 +84,7 @@ def list_(
 ) -> None:
     """List accounts, the newest first.
 
-    Example: ibctl users unlock $(ibctl users list --locked --format ids)
+    Example: ibctl users list --locked --format ids | xargs -r ibctl users unlock
     """
     with db.reading() as session:
         rows, total = service.listing(session, role=role, active=active, locked=locked, search=search, limit=limit)
@@ -134,7 +134,8 @@ def deactivate(
     """
     with db.reading() as session:
         effect = service.deactivation_effect(session, users)
-    output.confirm(effect, yes=yes or dry_run)
+    if effect is not None:
+        output.confirm(effect, yes=yes or dry_run)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         changed = service.deactivate(session, users)
     _announce(session.written, f"deactivated {_names(changed)}", nothing="inactive already")
@@ -162,7 +163,7 @@ def unlock(
 ) -> None:
     """Lift the lock after failed sign-ins, and forget the failures.
 
-    Example: ibctl users unlock $(ibctl users list --locked --format ids)
+    Example: ibctl users list --locked --format ids | xargs -r ibctl users unlock
     """
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         changed = service.unlock(session, users)

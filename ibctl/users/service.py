@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config
+from ibctl import clock, config, utf8
 from ibctl.errors import NotFoundError, RequestError, UsageError
 from ibctl.models.commissions import ClosedMonth
 from ibctl.models.ledger import ChangeSet, change
@@ -46,9 +46,9 @@ def _called(role: Role | None) -> str:
 
 
 def _by_email_or_id(session: Session, wanted: str) -> User | None:
-    same = sa.func.lower(User.email) == sa.func.lower(wanted)
+    same = sa.func.lower(User.email).in_([sa.func.lower(one) for one in utf8.writings(wanted)])
     users = session.exec(select(User).where(sa.or_(same, col(User.id) == wanted))).all()
-    exact = [user for user in users if wanted in (user.email, user.id)]
+    exact = [user for user in users if {user.email, user.id} & {*utf8.writings(wanted)}]
     if len(users) > 1 and len(exact) != 1:
         ids = ", ".join(f"{user.email} ({user.id})" for user in users)
         raise RequestError(f"'{wanted}' is the email of {len(users)} accounts that differ in case, {ids}: give the id")
@@ -98,8 +98,9 @@ def listing(
         is_locked = sa.func.coalesce(col(User.locked_until) > clock.now(), False)
         conditions.append(is_locked if locked else sa.not_(is_locked))
     if search:
-        found = sa.func.strpos(sa.func.lower(User.email), sa.func.lower(search)) > 0
-        conditions.append(sa.or_(found, col(User.id) == search))
+        email = sa.func.lower(User.email)
+        found = [sa.func.strpos(email, sa.func.lower(part)) > 0 for part in utf8.writings(search)]
+        conditions.append(sa.or_(*found, col(User.id) == search))
     total = session.exec(select(sa.func.count()).select_from(User).where(*conditions)).one()
     query = select(User).where(*conditions).order_by(col(User.created_at).desc(), col(User.id).desc())
     users = session.exec(query.limit(limit or None))
@@ -163,9 +164,10 @@ def holdings(session: Session, users: Sequence[User]) -> rules.Holdings:
     )
 
 
-def deactivation_effect(session: Session, who: Sequence[str]) -> str:
-    """Say what deactivating these accounts does. Raises as `find` does."""
-    return rules.deactivation_effect(holdings(session, [find(session, one) for one in who]))
+def deactivation_effect(session: Session, who: Sequence[str]) -> str | None:
+    """Say what deactivating these accounts does; None when all are inactive already. Raises as `find` does."""
+    leaving = [user for user in _distinct(session, who) if user.is_active]
+    return rules.deactivation_effect(holdings(session, leaving)) if leaving else None
 
 
 def role_effect(session: Session, who: str, role: Role) -> str | None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -167,6 +168,31 @@ def test_a_deactivation_names_what_stays_and_is_taken_back_by_activation(account
     assert sql('SELECT "userId" FROM "Lead"') == [("c2",)]
     assert ibctl("users", "activate", "anna@x.org").exit_code == 0
     assert value(sql, "isActive", "anna@x.org") is True
+
+
+def test_a_deactivation_asks_about_those_that_are_active_each_once(accounts: None, ibctl: Run, sql: Sql) -> None:
+    twice = ibctl("users", "deactivate", "bob@x.org", "BOB@x.org")
+    assert (twice.exit_code, "Error: bob@x.org can no longer sign in" in twice.stderr) == (2, True), twice.stderr
+    sql('UPDATE "User" SET "isActive" = false WHERE email = \'bob@x.org\'')
+    one = ibctl("users", "deactivate", "bob@x.org", "anna@x.org")
+    assert (one.exit_code, "Anna@x.org can no longer sign in" in one.stderr) == (2, True), one.stderr
+    none = ibctl("users", "deactivate", "bob@x.org")
+    assert (none.exit_code, none.stderr) == (0, "nothing to do: inactive already\n")
+
+
+def test_an_address_is_found_whichever_way_its_accents_are_written(database: str, ibctl: Run) -> None:
+    apart = unicodedata.normalize("NFD", "zoë@x.org")
+    assert ibctl("users", "add", apart, "--role", "IB", input=f"{PASSWORD}\n").exit_code == 0
+    for written in (apart, apart.upper(), "zoë@x.org"):
+        assert ibctl("users", "show", written).exit_code == 0
+        assert len(ibctl("users", "list", "--search", written, "--format", "ids").stdout.split()) == 1
+    assert ibctl("leads", "add", "--email", apart, "--ib", apart).exit_code == 0
+    for written in (apart, apart.upper(), "zoë@x.org"):
+        assert ibctl("leads", "show", written).exit_code == 0
+        assert len(ibctl("leads", "list", "--search", written, "--format", "ids").stdout.split()) == 1
+        assert len(ibctl("leads", "export", "--search", written, "--format", "csv").stdout.splitlines()) == 2
+    assigned = ibctl("leads", "assign", apart, "zoë@x.org", "--unassign", "--yes")
+    assert (assigned.exit_code, assigned.stderr.startswith("unassigned: zoë@x.org (")) == (0, True), assigned.stderr
 
 
 def test_an_ib_with_leads_becomes_an_administrator_only_when_confirmed(accounts: None, ibctl: Run, sql: Sql) -> None:

@@ -62,9 +62,20 @@ def test_the_list_shows_who_did_what_newest_first(sql: Sql, ibctl: Run) -> None:
         "counts": {"Lead": {"insert": 2}, "User": {"insert": 1}},
     }  # fmt: skip
     table = ibctl("audit", "list").stdout
-    assert "October" in table
     assert "tester" in table
+    assert "leads import file.csv" in table
+    assert "October" in ibctl("audit", "list", "--columns", "id,reason").stdout
     assert ibctl("audit", "list", "--format", "ids").stdout.split() == [str(second), str(first)]
+
+
+def test_the_list_can_be_scanned_on_a_small_terminal(sql: Sql, ibctl: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for number in range(10):
+        write(user(f"u{number}"), command="ads accounts connect --user rosa.vidal@example.com --all", reason="a" * 60)
+    lines = ibctl("audit", "list").stdout.splitlines()
+    assert len(lines) <= 25
+    assert max(map(len, lines)) <= 80
+    assert "ads accounts connect --user" in lines[3]
 
 
 def test_the_list_says_which_undo_holds(sql: Sql, ibctl: Run) -> None:

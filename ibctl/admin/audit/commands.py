@@ -25,9 +25,9 @@ COLUMNS = [
     Column("actor"),
     Column("host", brief=False),
     Column("command"),
-    Column("rows", "number"),
+    Column("rows", "number", brief=False),
     Column("counts", brief=False),
-    Column("reason"),
+    Column("reason", brief=False),
     Column("undoes", "text", brief=False),
     Column("undoneBy", "text"),
 ]
@@ -65,6 +65,7 @@ def list_(
     """List the commands that wrote something, the newest first.
 
     With --row, that is the history of one row. undoneBy is the undo that holds.
+    Reason, number of rows and the rest: --columns, or `ibctl audit show`.
 
     Example: ibctl audit list --table Lead --since 2025-10-01
     """
@@ -77,6 +78,9 @@ def list_(
     )
     with db.reading() as session:
         found = service.change_sets(session, wanted, limit=limit)
+        if form is Format.table:
+            # All of them begin so; the rest is what the list is read for, and has little room.
+            found = ({**row, "command": row["command"].removeprefix("ibctl ")} for row in found)
         shown = output.show(found, COLUMNS, Listing(form, to_file, columns))
         output.cut_note(shown, limit, service.count(session, wanted), "change sets")
 

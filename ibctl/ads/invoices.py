@@ -27,7 +27,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
 _SPENT = sa.text(
     """
     SELECT coalesce(sum("dailySpend"::numeric), 0) AS spend,
-      count(*) FILTER (WHERE h."date" BETWEEN s."firstDay" AND s."finalThrough") < count(*) AS moving
+      count(*) = 0 OR count(*) FILTER (WHERE h."date" BETWEEN s."firstDay" AND s."finalThrough") < count(*) AS moving
     FROM "AdSpendHistory" h LEFT JOIN ibctl.ad_account_state s ON s.id = h."adAccountId"
     WHERE h."adAccountId" = :account AND h."date" >= :first AND h."date" < :next
     """

@@ -117,13 +117,17 @@ def _refuse_idle(asked: Sequence[Switch]) -> None:
 def _budgets(asked: Sequence[Switch]) -> str:
     """Write what campaigns may spend: `up to 150.00 USD a day and 500.00 USD in all`."""
     sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    unknown = sum(one.daily_budget is None and one.lifetime_budget is None for one in asked)
     for one in asked:
         if one.daily_budget is not None:
             sums[one.connection.currency, " a day"] += one.daily_budget
         elif one.lifetime_budget is not None:
             sums[one.connection.currency, " in all"] += one.lifetime_budget
     parts = [f"{money.show(amount, currency)}{span}" for (currency, span), amount in sorted(sums.items())]
-    return f"up to {' and '.join(parts)}" if parts else "with budgets that are not known here"
+    if not parts:
+        return "with budgets that are not known here"
+    rest = f", and {unknown:,} with a budget that is not known here" if unknown else ""
+    return f"up to {' and '.join(parts)}{rest}"
 
 
 def _switch(

@@ -38,6 +38,8 @@ def read(text: str, place: str) -> list[Document]:
     """Read a file of templates. Raises RequestError, which names the file and the place in it."""
     try:
         whole = parse(text)
+        if whole == []:
+            raise RequestError(f"{place} holds no template: it is an empty list")
         if isinstance(whole, list):
             return [_document(one, f"[{number}]") for number, one in enumerate(whole)]
         return [_document(whole, "") if isinstance(whole, dict) and "templateData" in whole else Document(whole)]

@@ -364,7 +364,8 @@ def test_budgets_for_life_are_named_when_resuming(anna: Shop) -> None:
     campaign(anna, "A", status="PAUSED", lifetime_budget="30000")
     campaign(anna, "B", status="PAUSED")
     sync(anna)
-    assert "up to 300.00 USD in all" in anna.run("campaigns", "resume", "A", "B").stderr
+    asked = anna.run("campaigns", "resume", "A", "B").stderr
+    assert "2, up to 300.00 USD in all, and 1 with a budget that is not known here" in asked
     assert "with budgets that are not known here" in anna.run("campaigns", "resume", "B").stderr
 
 

@@ -36,6 +36,12 @@ def stored(sql: Sql, columns: str = '"isActive", "isPublic", "templateData"') ->
     return sql(f'SELECT name, {columns} FROM "AdTemplate" ORDER BY name')
 
 
+@pytest.mark.parametrize("command", ["add", "lint"])
+def test_a_file_without_a_template_is_3(sql: Sql, ibctl: Run, tmp_path: Path, command: str) -> None:
+    run = ibctl("ads", "templates", command, "--file", write(tmp_path / "empty.json", []))
+    assert (run.exit_code, run.stderr) == (3, f"Error: {tmp_path}/empty.json holds no template: it is an empty list\n")
+
+
 def test_a_template_comes_from_a_file_and_is_not_offered_yet(sql: Sql, ibctl: Run, clean: Path) -> None:
     run = add(ibctl, clean)
     assert (run.exit_code, run.stdout) == (0, "")

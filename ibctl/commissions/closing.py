@@ -267,8 +267,28 @@ _RETURN = sa.text(
 )
 
 
-def reopen(session: db.Transaction, month: Month) -> int:
-    """Open a closed month again, and take back what closing it booked; return how many adjustments that were.
+_BOOKED = sa.text(
+    """
+    SELECT count(*) AS count, coalesce(sum(amount) FILTER (WHERE amount > 0), 0.00) AS added,
+      coalesce(sum(amount) FILTER (WHERE amount < 0), 0.00) AS taken
+    FROM ibctl.adjustment
+    WHERE "sourceYear" = :year AND "sourceMonth" = :month
+      AND (kind IN ('carry', 'true-up') OR kind = 'clawback' AND amount <> 0)
+    """
+)
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """How many adjustments about a month were taken back: those above zero came to `added`, the others to `taken`."""
+
+    count: int
+    added: Decimal
+    taken: Decimal
+
+
+def reopen(session: db.Transaction, month: Month) -> Reopened:
+    """Open a closed month again, and take back what closing it booked, and what was booked about it since.
 
     Raises RequestError when a later month is closed, or anything of it is being paid or paid.
     """
@@ -285,7 +305,9 @@ def reopen(session: db.Transaction, month: Month) -> int:
     if settled is not None:
         raise RequestError(_cannot_reopen(month, settled))
     taken_in = [Month(row.year, row.month) for row in session.execute(_TAKEN_IN, values)]
-    undone = service.execute(session, _UNBOOK, values) + service.execute(session, _RETURN, values)
+    booked = session.execute(_BOOKED, values).one()
+    session.execute(_UNBOOK, values)
+    session.execute(_RETURN, values)
     session.delete(found)
     session.flush()
     for later in taken_in:
@@ -293,7 +315,7 @@ def reopen(session: db.Transaction, month: Month) -> int:
         if later < months.current(config.settings().timezone):
             units.require(session, later)
             service.run(session, later)
-    return undone
+    return Reopened(*booked)
 
 
 def _cannot_reopen(month: Month, settled: sa.RowMapping) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 from sqlmodel import Session
 
 from ibctl import config, db, errors, money, months, output, rendering
-from ibctl.commissions import closing, drifting, explain, seals
+from ibctl.commissions import closing, drifting, explain, rules, seals
 from ibctl.commissions.arguments import (
     ClosedMonthArgument,
     IbOption,
@@ -18,6 +19,7 @@ from ibctl.commissions.arguments import (
     suggest_months,
 )
 from ibctl.commissions.closing import Report
+from ibctl.commissions.confirming import confirmed
 from ibctl.commissions.drifting import Drift
 from ibctl.errors import RequestError, UsageError
 from ibctl.months import Month
@@ -110,14 +112,29 @@ def reopen(
     if not (reason and reason.strip()):
         raise UsageError("--reason is missing: why is the month opened again?")
     chosen = months.parse(month)
-    if not dry_run:
-        output.confirm(f"open {chosen} again, and take back what closing it booked", yes=yes)
-    with db.transaction(dry_run=dry_run, reason=reason) as session:
-        undone = closing.reopen(session, chosen)
-    session.written.announce(
-        f"{chosen} is open; {rendering.counted(undone, 'adjustment')} taken back. Run it and later months again: "
+    undone, written = confirmed(
+        lambda session: closing.reopen(session, chosen),
+        lambda undone: f"open {chosen} again, and take back {_taken_back(undone)}", dry_run=dry_run, reason=reason,
+        yes=yes,
+    )  # fmt: skip
+    written.announce(
+        f"{chosen} is open; {_taken_back(undone)} taken back. Run it and later months again: "
         f"`ibctl commissions run --month {chosen}`"
     )
+
+
+def _taken_back(undone: closing.Reopened) -> str:
+    adjustments = rendering.counted(undone.count, "adjustment")
+    return f"{adjustments} ({_added_and_taken([undone.added, undone.taken])})" if undone.count else adjustments
+
+
+def _added_and_taken(amounts: Iterable[Decimal]) -> str:
+    """Write what is added and what is taken away, which one sum would hide: `+30.00 USD and -12.50 USD`."""
+    base, found = config.settings().base_currency, list(amounts)
+    more = sum((one for one in found if one > 0), rules.ZERO)
+    less = sum((one for one in found if one < 0), rules.ZERO)
+    words = [f"+{money.show(more, base)}"] if more or not less else []
+    return " and ".join(words + ([money.show(less, base)] if less else []))
 
 
 @app.command("months")
@@ -165,10 +182,10 @@ def drift(
     output.show([_drift_row(one) for one in found], DRIFT_COLUMNS, Listing(Format(form), to_file, columns))
     _say_why(found, names)
     _say_unmade(unmade)
-    total = sum((one.difference for one in found), money.CENT * 0)
     if found:
+        total = _added_and_taken(one.difference for one in found)
         output.note(
-            f"{rendering.counted(len(found), 'IB')}, {money.show(total, config.settings().base_currency)} not booked: "
+            f"{rendering.counted(len(found), 'IB')}, {total} not booked: "
             "`ibctl commissions true-up` books it into an open month" + _waiting(found, sealed)
         )
         raise typer.Exit(errors.FINDINGS)
@@ -242,10 +259,9 @@ def true_up(
 
 
 def _sum_of(booked: list[drifting.TrueUp]) -> str:
-    total = sum((one.drift.difference for one in booked), money.CENT * 0)
     targets = [str(each) for each in sorted({one.booked for one in booked})]
-    shown = money.show(total, config.settings().base_currency)
-    return f"{rendering.counted(len(booked), 'IB')}, {shown} into {output.some(targets)}"
+    total = _added_and_taken(one.drift.difference for one in booked)
+    return f"{rendering.counted(len(booked), 'IB')}, {total} into {output.some(targets)}"
 
 
 def _book(

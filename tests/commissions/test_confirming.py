@@ -89,7 +89,7 @@ def test_a_true_up_books_what_was_shown_or_nothing(platform: Platform, sql: Sql,
     with asked("commissions", "true-up", "2025-10") as terminal:
         sql('UPDATE "Lead" SET "cpaEarned" = 200 WHERE id = %s', late)
         assert terminal.answer("y") == 3
-    assert "book 1 IB, 30.00 USD into 2025-11" in terminal.said
+    assert "book 1 IB, +30.00 USD into 2025-11" in terminal.said
     assert "something else is different by now; nothing was written" in terminal.said
     with asked("commissions", "true-up", "2025-10") as terminal:
         assert terminal.answer("y") == 0

@@ -62,6 +62,24 @@ def close(ibctl: Run, month: str = "2025-10") -> None:
     ok(ibctl("commissions", "close", month, "--yes"))
 
 
+def test_what_is_added_and_what_is_taken_away_are_not_netted(platform: Platform, ibctl: Run) -> None:
+    leads = [platform.lead(platform.user(f"{name}@x.y"), "2025-09-03", "2025-09-04", 500) for name in "ab"]
+    ok(ibctl("commissions", "close", "2025-09", "--yes"))
+    for lead, cpa in zip(leads, ("600", "400"), strict=True):
+        ok(ibctl("leads", "edit", lead, "--cpa-earned", cpa))
+    assert "2 IBs, +30.00 USD and -30.00 USD not booked" in ibctl("commissions", "drift", "2025-09").stderr
+    asked = ibctl("commissions", "true-up", "2025-09")
+    assert (asked.exit_code, "book 2 IBs, +30.00 USD and -30.00 USD into 2025-10" in asked.stderr) == (2, True)
+    done = ok(ibctl("commissions", "true-up", "2025-09", "--yes"))
+    assert "booked 2 IBs, +30.00 USD and -30.00 USD into 2025-10" in done.stderr
+    unasked = ibctl("commissions", "reopen", "2025-09", "--reason", "r")
+    words = "open 2025-09 again, and take back 2 adjustments (+30.00 USD and -30.00 USD)"
+    assert (unasked.exit_code, words in unasked.stderr) == (2, True)
+    again = ok(ibctl("commissions", "reopen", "2025-09", "--reason", "r", "--yes"))
+    assert "2025-09 is open; 2 adjustments (+30.00 USD and -30.00 USD) taken back" in again.stderr
+    assert platform.sql("SELECT count(*) FROM ibctl.adjustment") == [(0,)]
+
+
 def test_a_closed_month_that_nothing_has_touched_does_not_drift(platform: Platform, ibctl: Run) -> None:
     platform.lead(platform.user("ib@x.y"), "2025-10-03", "2025-10-04", 100)
     close(ibctl)
@@ -112,7 +130,7 @@ def test_a_true_up_books_the_difference_once_at_the_terms_of_the_closed_month(
     platform.lead(ib, "2025-11-03", "2025-11-05", 100)
     before = platform.commissions()
     done = ok(ibctl("commissions", "true-up", "2025-10", "--reason", "late leads", "--yes"))
-    assert "booked 2 IBs, 63.00 USD into 2025-11" in done.stderr
+    assert "booked 2 IBs, +63.00 USD into 2025-11" in done.stderr
     assert platform.commissions() == before
     assert drifted(ibctl) == []
     assert "there is nothing to book" in ok(ibctl("commissions", "true-up", "--yes")).stderr
@@ -246,7 +264,7 @@ def test_a_dry_true_up_shows_what_it_would_book_and_writes_nothing(platform: Pla
     assert "dry run: nothing was written" in dry.stderr
     assert platform.sql("SELECT count(*) FROM ibctl.adjustment") == [(0,)]
     unasked = ibctl("commissions", "true-up", "2025-10")
-    assert (unasked.exit_code, "book 1 IB, 60.00 USD" in unasked.stderr) == (2, True)
+    assert (unasked.exit_code, "book 1 IB, +60.00 USD" in unasked.stderr) == (2, True)
 
 
 def test_it_is_booked_behind_the_last_month_that_is_paid(platform: Platform, ibctl: Run) -> None:

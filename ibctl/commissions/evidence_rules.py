@@ -232,8 +232,9 @@ def contradicted(movement: Movement, due: Due, sha256: str) -> Taken | None:
 def contradiction(movement: Movement, due: Due, before: Taken) -> str:
     """Say that a movement was taken before as the opposite, and what to do."""
     was, would = ("left", "came back") if before.amount > 0 else ("came back", "left")
-    # What proves a paid row stays.
-    back = "" if due.status == "PAID" else f"; if it was wrong then, `ibctl undo {before.change_set}` takes it back"
+    # What a payment is PAID by stays.
+    proof = due.status == "PAID" and before.amount > 0
+    back = "" if proof else f"; if it was wrong then, `ibctl undo {before.change_set}` takes it back"
     return (
         f"{movement.where}: {currencies.show(movement.amount, movement.currency)} for {due.reference} on "
         f"{movement.booked_on} {was}, says {before.file}, and by --paid-is {movement.paid_is} the same {would}; "

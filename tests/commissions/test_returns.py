@@ -109,6 +109,9 @@ def test_a_file_that_proved_a_payment_is_not_read_the_other_way_round(batch: Pla
     assert "say --paid-is positive" in turned.stderr
     assert "undo" not in turned.stderr
     assert sql("SELECT count(*) FROM ibctl.payout_payment") == [(1,)]
+    assert ibctl(*RECONCILE, given(row("-100.00", 8, 2))).exit_code == 7
+    contrary = ibctl(*RECONCILE, given(row("-100.00", 8, 2)), "--paid-is", "negative")
+    assert (contrary.exit_code, "if it was wrong then, `ibctl undo " in contrary.stderr) == (3, True)
 
 
 def test_a_file_read_before_the_one_with_the_payment_is_made_good_by_it(batch: Platform, sql: Sql, ibctl: Run) -> None:

@@ -40,9 +40,14 @@ def places(code: str) -> int:
     return 0 if code in WHOLE else 3 if code in THOUSANDTHS else 2
 
 
+def unit(code: str) -> Decimal:
+    """Return the smallest amount that there is in this currency: 0.01, but 1 in yen."""
+    return Decimal(1).scaleb(-places(code))
+
+
 def round_to(amount: Decimal, code: str) -> Decimal:
     """Round half up to the currency's smallest unit."""
-    return amount.quantize(Decimal(1).scaleb(-places(code)), rounding=ROUND_HALF_UP)
+    return amount.quantize(unit(code), rounding=ROUND_HALF_UP)
 
 
 def show(amount: Decimal, code: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from ibctl import bulk
+from ibctl import bulk, config
 from ibctl.commissions import plan_rules, rules, snapshots, sql
 from ibctl.commissions.plan_rules import Terms
 from ibctl.errors import RequestError
@@ -44,8 +44,9 @@ def _next(session: Session) -> Any:
 
 
 def _require_same(month: Month, plans: Mapping[str, Terms], rows: Iterable[Mapping[str, Any]]) -> None:
+    base = config.settings().base_currency
     for row in rows:
-        again = rules.figures(plans[row["key"]], snapshots.amounts(row, row["booked"] or ()))
+        again = rules.figures(plans[row["key"]], snapshots.amounts(row, row["booked"] or (), base=base))
         wrong = rules.differing(row, again)
         if wrong:
             told = ", ".join(

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from ibctl import rendering
+from ibctl import currencies, rendering
 from ibctl.commissions import plan_rules, rules, seals, statement_pages, statements, verifier
 from ibctl.commissions.rules import Inputs, Line
 from ibctl.commissions.snapshots import Snapshot
@@ -87,6 +87,7 @@ def counted(user_id: str, inputs: Inputs) -> dict[str, Any]:
     """Return what a month was calculated from as the verifier reads it, leads under their pseudonyms."""
     return {
         "baseCurrency": inputs.base,
+        "smallestUnit": f"{currencies.unit(inputs.base):f}",
         "zone": inputs.zone,
         "from": rendering.plain(inputs.start),
         "to": rendering.plain(inputs.end),

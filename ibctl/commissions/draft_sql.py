@@ -100,8 +100,8 @@ _ALONE = {"earns": "true", "who": "role = 'IB'"}
 def draft(terms: str) -> str:
     """Return the draft under the plans that `terms` (IN_FORCE, AS_STORED, GIVEN) chooses.
 
-    Parameters besides those of `terms`: year, month, from, to (naive UTC), first_day, next_day (dates), zone, base, ib
-    (an id, or NULL for all).
+    Parameters besides those of `terms`: year, month, from, to (naive UTC), first_day, next_day (dates), zone, base,
+    unit (the smallest amount in it), ib (an id, or NULL for all).
     """
     owners = {IN_FORCE: _NOW, AS_STORED: _THEN, GIVEN: _ALONE}[terms]
     parts = {"terms": terms, **owners}
@@ -266,7 +266,9 @@ WITH ib AS MATERIALIZED (
   SELECT n FROM "IbCommission" c JOIN ib ON ib.id = c."userId"
   WHERE c.year = :year AND c.month = :month AND c."paymentStatus" = 'HELD'
 ), summed AS MATERIALIZED (
-  SELECT n, key, stored->>'by' AS by, stored->>'method' AS method, CAST(stored->>'minimum' AS numeric) AS minimum,
+  SELECT n, key, stored->>'by' AS by, stored->>'method' AS method,
+    -- Less than the currency's smallest unit nobody can be paid.
+    greatest(CAST(stored->>'minimum' AS numeric), CAST(:unit AS numeric)) AS minimum,
     stored->>'negative' = 'reset' AS forgiving, coalesce(s.total, 0) AS spend, coalesce(l.captured, 0) AS captured,
     coalesce(l.qualified, 0) AS qualified, coalesce(l.cpa, 0) AS cpa, coalesce(b.adjusted, 0) AS adjusted,
     coalesce(b.carried, 0) AS carried, coalesce(l.bad, 0) AS bad_leads, coalesce(s.bad, 0) AS bad_days,

@@ -8,7 +8,8 @@
     commissionAmount  totalCpaEarned × rate, or each tier's part of it × that tier's rate
     bonusAmount       by the bonus tier that totalAdSpend reaches
     balance           commission + bonus + adjustments + what was carried in
-    totalPayout       the balance, or 0 where it is negative or below the plan's minimum
+    totalPayout       the balance, or 0 where it is negative, below the plan's minimum, or less than the base currency's
+                      smallest unit, which nobody can be paid
     carriedOut        the balance that is not paid; `writtenOff` what a plan with `negative = "reset"` forgives
     rounding          the balance less its parts in cents: what was earned is rounded once, from the exact sum
 
@@ -26,7 +27,7 @@ from decimal import Context, Decimal, localcontext
 from operator import mul
 from typing import Any
 
-from ibctl import money
+from ibctl import currencies, money
 from ibctl.commissions import plan_rules
 from ibctl.commissions.plan_rules import Terms
 
@@ -185,7 +186,7 @@ def figures(terms: Terms, inputs: Inputs) -> dict[str, Decimal | int]:
             "qualifiedLeads": len(leads),
             "totalCpaEarned": money.to_cents(cpa),
             "commissionRate": _rate(terms, len(leads), cpa, commission),
-            **_settled(terms, commission, bonus, booked, carried),
+            **_settled(terms, _least(terms, inputs), commission, bonus, booked, carried),
         }
 
 
@@ -243,13 +244,18 @@ def _bonus(terms: Terms, spend: Decimal) -> Decimal:
     return tier.fixed if tier.fixed is not None else spend * (tier.percent or Decimal(0)) / 100
 
 
+def _least(terms: Terms, inputs: Inputs) -> Decimal:
+    """Return the least that is paid out."""
+    return max(terms.minimum, currencies.unit(inputs.base))
+
+
 def _settled(
-    terms: Terms, commission: Decimal, bonus: Decimal, booked: Decimal, carried: Decimal
+    terms: Terms, least: Decimal, commission: Decimal, bonus: Decimal, booked: Decimal, carried: Decimal
 ) -> dict[str, Decimal | int]:
     """Decide what of the balance is paid, carried on or written off."""
     balance = money.to_cents(money.to_cents(commission + bonus) + booked + carried)
     parts = money.to_cents(commission) + money.to_cents(bonus) + booked + carried
-    paid = balance if balance > 0 and balance >= terms.minimum else ZERO
+    paid = balance if balance >= least else ZERO
     forgiven = -balance if balance < 0 and terms.negative == "reset" else ZERO
     return {
         "commissionAmount": money.to_cents(commission),
@@ -287,9 +293,8 @@ def payout(terms: Terms, inputs: Inputs) -> Line:
         if found["rounding"]:
             parts.append(Line("rounding", "rounding of the sum, half up", value=Decimal(found["rounding"])))
         balance = Line("balance", "balance", value=Decimal(found["balance"]), lines=tuple(parts))
-        return Line(
-            "payout", "totalPayout", value=Decimal(found["totalPayout"]), lines=(balance, *_unpaid(terms, found))
-        )
+        unpaid = _unpaid(_least(terms, inputs), found)
+        return Line("payout", "totalPayout", value=Decimal(found["totalPayout"]), lines=(balance, *unpaid))
 
 
 def _commission(terms: Terms, inputs: Inputs, amount: Decimal) -> Line:
@@ -328,10 +333,10 @@ def _booked_line(one: Booked, base: str) -> Line:
     return Line(part, one.label, one.id, currency=base, value=one.amount, lead=one.lead_id)
 
 
-def _unpaid(terms: Terms, found: Mapping[str, Decimal | int]) -> Iterator[Line]:
+def _unpaid(least: Decimal, found: Mapping[str, Decimal | int]) -> Iterator[Line]:
     carried, forgiven = Decimal(found["carriedOut"]), Decimal(found["writtenOff"])
     if carried > 0:
-        yield Line("carry", f"below the minimum of {money.show(terms.minimum)}: carried on", value=-carried)
+        yield Line("carry", f"below the minimum of {money.show(least)}: carried on", value=-carried)
     if carried < 0:
         yield Line("carry", "negative: carried on", value=-carried)
     if forgiven:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import clock, config, db, ids, months
+from ibctl import clock, config, currencies, db, ids, months
 from ibctl.commissions import agreement, plan_rules, seals, sql
 from ibctl.errors import RequestError
 from ibctl.models.commissions import ClosedMonth
@@ -82,6 +82,7 @@ def draft_parameters(month: Month, *, ib: str | None = None) -> dict[str, Any]:
         "next_day": month.next.first_day,
         "zone": settings.timezone.key,
         "base": settings.base_currency,
+        "unit": currencies.unit(settings.base_currency),
         "default": json.dumps({**plan_rules.as_json(plan_rules.DEFAULT_TERMS), "text": ""}),
         "ib": ib,
     }

@@ -98,8 +98,7 @@ def inputs(row: sa.RowMapping) -> Inputs:
     """Return the inputs that a row of the snapshots' table, or of a draft, holds."""
     stored, days = row["inputs"], len(row["dayIds"])
     return replace(
-        amounts(row, stored["adjustments"]),
-        base=stored["baseCurrency"],
+        amounts(row, stored["adjustments"], base=stored["baseCurrency"]),
         zone=stored["zone"],
         role=stored["role"],
         start=_moment(stored["from"]),
@@ -113,12 +112,13 @@ def inputs(row: sa.RowMapping) -> Inputs:
     )
 
 
-def amounts(row: Mapping[str, Any] | sa.RowMapping, adjustments: Sequence[Mapping[str, Any]]) -> Inputs:
+def amounts(row: Mapping[str, Any] | sa.RowMapping, adjustments: Sequence[Mapping[str, Any]], *, base: str) -> Inputs:
     """Return of the inputs that a row holds those that `rules.figures` needs; `adjustments` as they are stored.
 
     Without `dayRates`, all amounts are in the base currency: to keep a million ones takes longer than to add up.
     """
     return Inputs(
+        base=base,
         lead_ids=row["leadIds"],
         captured=row["leadCaptured"],
         qualified=row["leadQualified"],

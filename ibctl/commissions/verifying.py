@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import bulk, money
+from ibctl import bulk, config, money
 from ibctl.commissions import draft_sql, drifting, plan_rules, rules, seals, service, snapshots, sql, units
 from ibctl.months import Month
 
@@ -136,7 +136,9 @@ def _faults(month: Month, row: Mapping[str, Any], terms: plan_rules.Terms) -> It
     email, stored = row["email"], row["figures"]
     if row["forged"]:
         yield Finding(month, email, "snapshot", "contents do not have the digest that was kept", None, None, "")
-    again = rules.figures(terms, snapshots.amounts(row, row["booked"] or ()))
+    # `units.require` has seen to it that it is the currency of then.
+    base = config.settings().base_currency
+    again = rules.figures(terms, snapshots.amounts(row, row["booked"] or (), base=base))
     for name, before, after in rules.differing(stored, again):
         yield Finding(month, email, "calculation", name, money.show(before), money.show(after), "")
     shown = {name: Decimal(row[name]) for name in rules.FIGURES}

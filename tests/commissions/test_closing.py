@@ -91,6 +91,22 @@ def test_balances_below_the_minimum_of_three_months_add_up_exactly(
     assert "carry: below the minimum in 2025-09" in ibctl("commissions", "explain", "ib@x.y", "2025-10").stdout
 
 
+def test_less_than_the_smallest_unit_of_the_currency_is_carried_on_and_arrives(
+    platform: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IBCTL_BASE_CURRENCY", "JPY")
+    ib = platform.user("ib@x.y")
+    for month, cpa in (("09", 1), ("10", 10)):  # 0.30 and 3 yen
+        platform.lead(ib, f"2025-{month}-03", f"2025-{month}-04", cpa)
+    ok(close(ibctl, "2025-09"))
+    said = ok(ibctl("commissions", "explain", "ib@x.y", "2025-09")).stdout
+    assert "below the minimum of 1.00: carried on" in said
+    assert ok(ibctl("commissions", "dossier", "ib@x.y", "2025-09", "-o", "d")).exit_code == 0
+    assert "findings: 0" in ok(ibctl("commissions", "verify")).stderr
+    run(ibctl, "2025-10")
+    assert payouts(platform) == {9: 0, 10: Decimal("3.3")}
+
+
 def test_a_negative_month_is_carried_on_or_written_off_as_the_plan_says(
     platform: Platform, ibctl: Run, strict: Callable[..., None]
 ) -> None:

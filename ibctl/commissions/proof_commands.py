@@ -207,7 +207,7 @@ def verify(
     """
     counted = verifying.Verified()
     with db.reading() as session:
-        chosen = [months.parse(month)] if month else verifying.stored_months(session)
+        chosen = verifying.stored_months(session, months.parse(month) if month else None)
         found = chain.from_iterable([verifying.verify(session, each, counted) for each in chosen])
         if form == "table" and to_file is None and columns is None:
             rows, shown = iter(_in_words(session, list(found))), FINDING_IN_WORDS

@@ -19,6 +19,7 @@ from sqlmodel import Session
 
 from ibctl import bulk, config, money
 from ibctl.commissions import draft_sql, drifting, plan_rules, rules, seals, service, snapshots, sql, units
+from ibctl.errors import NotFoundError
 from ibctl.months import Month
 
 # What a finding says of a row that is not there; its `after` is what the IB would be paid.
@@ -91,9 +92,19 @@ _MONTHS = sa.text(
 )
 
 
-def stored_months(session: Session) -> list[Month]:
-    """Return the months that have commissions or are closed, in their order."""
-    return [Month(*row) for row in session.execute(_MONTHS)]
+def stored_months(session: Session, wanted: Month | None = None) -> list[Month]:
+    """Return the months that have commissions or are closed, in their order, or the one that is `wanted`.
+
+    Raises NotFoundError when nothing of that one is stored.
+    """
+    stored = [Month(*row) for row in session.execute(_MONTHS)]
+    if wanted is None:
+        return stored
+    if wanted not in stored:
+        raise NotFoundError(
+            f"nothing of {wanted} is stored: `ibctl commissions run --month {wanted}` calculates it first"
+        )
+    return [wanted]
 
 
 def verify(session: Session, month: Month, counted: Verified) -> Iterator[Finding]:

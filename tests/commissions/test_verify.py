@@ -147,3 +147,10 @@ def test_rows_of_the_web_application_are_counted_and_not_verified(platform: Plat
     found = ibctl("commissions", "verify")
     assert found.exit_code == 0
     assert "nothing to verify them by: 1 commission" in found.stderr
+
+
+def test_a_month_that_was_never_calculated_is_not_verified(platform: Platform, ibctl: Run) -> None:
+    platform.lead(platform.user("ib@x.y"), "2025-10-03", "2025-10-04", 100)
+    refused = ibctl("commissions", "verify", "2025-10")
+    assert refused.exit_code == 3
+    assert "nothing of 2025-10 is stored: `ibctl commissions run --month 2025-10` calculates it first" in refused.stderr

@@ -41,8 +41,18 @@ FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How to pri
 SummaryFormatOption = Annotated[
     Literal["table", "json", "csv"], typer.Option("--format", "-f", help="How to print the result.")
 ]
+
+
+def _unless_dash(path: Path | None) -> Path | None:
+    # As for most programs, - is stdout.
+    return None if path == Path("-") else path
+
+
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file, whole or not at all, instead of stdout.")
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Write to this file, whole or not at all, instead of stdout.", callback=_unless_dash
+    ),
 ]
 ColumnsOption = Annotated[str | None, typer.Option("--columns", help="The columns to show, separated by commas.")]
 # What the database takes as a limit, in any of its types of numbers.

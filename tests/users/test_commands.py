@@ -129,6 +129,12 @@ def test_no_output_holds_a_password_hash(accounts: None, ibctl: Run, form: str) 
         assert "$2b$" not in result.stdout + result.stderr
 
 
+def test_a_dash_is_standard_output(accounts: None, ibctl: Run) -> None:
+    listed = ibctl("users", "list", "--format", "csv", "--output", "-")
+    assert listed.stdout.startswith("id,email,")
+    assert not Path("-").exists()
+
+
 def test_a_listing_that_is_cut_or_empty_says_so_on_stderr(accounts: None, ibctl: Run) -> None:
     cut = ibctl("users", "list", "--limit", "1", "--format", "ids")
     assert (cut.stdout, cut.exit_code) == ("c3\n", 0)

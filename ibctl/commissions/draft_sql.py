@@ -82,14 +82,17 @@ _NOW = {
               WHERE year = :year AND month = :month AND "paymentStatus" = 'HELD'))""",
 }
 # What an IB earned in a month stays earned when the user is made something else.
+# What was booked about the month since is compared with what it earns, whatever somebody is by now.
+_BOOKED_ABOUT = """SELECT "userId" FROM ibctl.adjustment
+      WHERE "sourceYear" = :year AND "sourceMonth" = :month AND kind IN ('true-up', 'clawback')"""
 _THEN = {
-    "earns": """(role = 'IB' OR EXISTS (
+    "earns": f"""(role = 'IB' OR id IN ({_BOOKED_ABOUT}) OR EXISTS (
       SELECT FROM "IbCommission" c LEFT JOIN (
         ibctl.commission_state t JOIN ibctl.commission_snapshot s ON s.id = t."snapshotId"
       ) ON t.id = c.id
       WHERE c."userId" = "User".id AND c.year = :year AND c.month = :month
         AND coalesce(s.inputs->>'role', 'IB') = 'IB'))""",
-    "who": """(role = 'IB'
+    "who": f"""(role = 'IB' OR id IN ({_BOOKED_ABOUT})
     OR id IN (SELECT "userId" FROM ibctl.adjustment WHERE year = :year AND month = :month)
     OR id IN (SELECT "userId" FROM "IbCommission" WHERE year = :year AND month = :month))""",
 }

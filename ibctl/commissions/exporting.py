@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -24,22 +23,24 @@ from ibctl.models.platform import User
 
 @dataclass(frozen=True)
 class Exported:
-    """The files of a batch, the manifest last; and the payments that are `withheld` until their evidence is clear."""
+    """The files of a batch, the manifest last.
+
+    Not in them: payments that are `withheld` until their evidence is clear, and those that went out `earlier`, of which
+    nothing is known since: the bank would take them for others under a new name.
+    """
 
     files: list[PayoutFile]
     withheld: list[str]
+    earlier: list[str]
 
 
 # What is not out, of payments that are not cancelled: of paid ones, too, what came back. `unclear`: it may be paid, in
 # another currency, or by a file whose signs were misread.
 _LEFT = sa.text(
     f"""
-    SELECT i.id, i.reference, n.sent, n.strange OR n.doubtful AS unclear, coalesce(p.moved, 0) AS moved, p.last
+    SELECT i.id, i.reference, n.sent, n.strange OR n.doubtful AS unclear, (
+      SELECT count(*) FROM ibctl.payout_payment p WHERE p."batchId" = :batch AND p."itemId" = i.id) AS moved
     FROM ibctl.payout_item i JOIN ({NET}) n USING (id)
-    LEFT JOIN (
-      SELECT "itemId", count(*) AS moved, max("bookedOn") AS last FROM ibctl.payout_payment
-      WHERE "batchId" = :batch GROUP BY 1
-    ) p ON p."itemId" = i.id
     WHERE i.status <> 'CANCELLED' AND n.sent < i.amount ORDER BY 2
     """
 )
@@ -48,37 +49,46 @@ _LEFT = sa.text(
 def export(session: Session, batch_id: str, layout: str, *, execution_date: date | None = None) -> Exported:
     """Return the files of what is left to pay of a batch, and note that they were exported.
 
-    The first export sets the day that the bank is asked to pay on (today, unless told), and so does the first one after
-    something came back. Raises RequestError when nothing is left to pay, a signature is missing or the layout does not
-    fit, ConfigError without the payer's account.
+    A file holds what has never gone out, or came back or was short since it did; where there is nothing of the kind,
+    the last file is written again. So no payment is under way in two files. A new file sets the day that the bank is
+    asked to pay on (today, unless told). Raises RequestError when nothing is left to pay, a signature is missing or the
+    layout does not fit, ConfigError without the payer's account.
     """
     batch = payouts.find(session, batch_id, for_update=True)
     left = session.execute(_LEFT, {"batch": batch.id}).all()
-    clear = [row for row in left if not row.unclear]
-    sent = {row.id: row.sent for row in clear}
+    clear = {row.id: row for row in left if not row.unclear}
     withheld = [row.reference for row in left if row.unclear]
-    found = [item for item in payouts.items(session, batch) if item.id in sent]
-    if not found:
+    items = [item for item in payouts.items(session, batch) if item.id in clear]
+    if not items:
         raise RequestError(f"batch {batch.id} has nothing left to pay{_until_clear(withheld)}")
     _require_signature(batch)
-    if batch.exported_at is None:
-        batch.exported_at = clock.now()
-    day = batch.execution_date = execution_date or _day_of(batch, clear) or days.today(config.settings().timezone.key)
+    found = [item for item in items if item.exported_moved != clear[item.id].moved]
+    day = execution_date or (None if found and batch.exported_at else batch.execution_date)
+    found = found or _last_file(items)
+    if found[0].exported_moved != clear[found[0].id].moved:
+        _note_sent(batch, found, {one: row.moved for one, row in clear.items()})
+    batch.execution_date = day or days.today(config.settings().timezone.key)
     session.flush()
-    order = replace(_order(batch, layout, day), message=_message(batch, clear))
-    return Exported(payout_files.make(layout, order, _payments(session, batch, found, sent)), withheld)
+    order = replace(_order(batch, layout, batch.execution_date), message=found[0].exported_as or batch.id)
+    payments = _payments(session, batch, found, {one: row.sent for one, row in clear.items()})
+    earlier = [item.reference for item in items if item not in found]
+    return Exported(payout_files.make(layout, order, payments), withheld, earlier)
 
 
-def _day_of(batch: PayoutBatch, clear: Sequence[Any]) -> date | None:
-    """Return the day that was asked for, unless one of the payments has come and gone since."""
-    over = any(row.last and batch.execution_date and row.last >= batch.execution_date for row in clear)
-    return None if over else batch.execution_date
+def _last_file(items: Sequence[PayoutItem]) -> list[PayoutItem]:
+    """Return the payments that went out last together; all of these went out."""
+    last = max((item.exported_at, item.exported_as) for item in items if item.exported_at)
+    return [item for item in items if (item.exported_at, item.exported_as) == last]
 
 
-def _message(batch: PayoutBatch, clear: Sequence[Any]) -> str:
-    """Name the file for the bank: by the batch, and when something is paid anew by that, too: a name is taken once."""
-    again = [f"{row.reference} {row.sent.normalize():f} {row.moved}" for row in clear if row.moved]
-    return f"{batch.id}-{hashlib.sha256(chr(10).join(again).encode()).hexdigest()[:8]}" if again else batch.id
+def _note_sent(batch: PayoutBatch, found: Sequence[PayoutItem], moved: Mapping[str, int]) -> None:
+    """Note in which file payments go out. The bank takes no name twice: a later one has what is paid anew in it."""
+    told = "\n".join(f"{item.reference} {moved[item.id]}" for item in found)
+    name = f"{batch.id}-{hashlib.sha256(told.encode()).hexdigest()[:8]}" if batch.exported_at else batch.id
+    now = clock.now()
+    batch.exported_at = batch.exported_at or now
+    for item in found:
+        item.exported_as, item.exported_at, item.exported_moved = name, now, moved[item.id]
 
 
 def _until_clear(withheld: Sequence[str]) -> str:

@@ -298,13 +298,13 @@ def export(
 ) -> None:
     """Write what the bank or provider is to pay, with a manifest of its sums.
 
-    That is what is due and, by the evidence so far, not out: the rest, too, of
-    what was short, and what came back, even after it was paid.
+    That is what is due and, by the evidence so far, not out. What went out is
+    in a later file only when it was short or came back, even after it was paid;
+    where there is nothing of the kind, the last file is written again.
 
-    The files hold names and accounts: they can be read by you only. Another
-    export of the same payments gives the same bytes. pain.001 pays euros from
-    IBCTL_PAYER_IBAN and is checked against its schema; wise and paypal are
-    split where their uploads end.
+    The files hold names and accounts: they can be read by you only. pain.001
+    pays euros from IBCTL_PAYER_IBAN and is checked against its schema; wise and
+    paypal are split where their uploads end.
 
     Example: ibctl commissions payouts export 2025-10-1 --layout pain.001 -o out
     """
@@ -321,6 +321,8 @@ def export(
         for file in files[:-1]
     ]  # fmt: skip
     output.show(rows, FILE_COLUMNS, Listing(Format(form)))
+    if made.earlier:
+        output.note(f"not in it again, as nothing is known since they went out before: {output.some(made.earlier)}")
     if made.withheld:
         output.warn(
             f"left out, until it is clear what has left for them: {output.some(made.withheld)} (`ibctl commissions "

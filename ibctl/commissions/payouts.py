@@ -298,6 +298,15 @@ def _require_untouched(session: Session, batch: PayoutBatch, found: Sequence[Pay
         )
 
 
+# What is not out, also of what was paid and came back.
+_OWED = sa.text(
+    f"""
+    SELECT i.id FROM ibctl.payout_item i JOIN ({NET}) n USING (id)
+    WHERE i.status <> 'CANCELLED' AND n.sent < i.amount LIMIT 1
+    """
+)
+
+
 def approve(session: Session, batch_id: str) -> PayoutBatch:
     """Put the second signature under a batch.
 
@@ -307,7 +316,7 @@ def approve(session: Session, batch_id: str) -> PayoutBatch:
     batch, actor = find(session, batch_id, for_update=True), config.settings().actor
     if batch.approved_by is not None:
         raise RequestError(f"batch {batch.id} was approved already, by {batch.approved_by}")
-    if not items(session, batch, status="PROCESSING"):
+    if session.execute(_OWED, {"batch": batch.id}).first() is None:
         raise RequestError(f"batch {batch.id} has nothing left to pay")
     if batch.created_by.casefold() == actor.casefold():
         raise RequestError(f"batch {batch.id} was made by {actor}: somebody else has to approve it")

@@ -30,12 +30,9 @@ def last_closed(session: Session) -> Month | None:
 
 
 def following(session: Session) -> Month | None:
-    """Return the month that follows the closed ones without a gap, or None while none is closed."""
-    closed_ones = {Month(one.year, one.month) for one in all_closed(session)}
-    month = min(closed_ones, default=None)
-    while month is not None and month in closed_ones:
-        month = month.next
-    return month
+    """Return the month after the last closed one, or None while none is closed."""
+    last = last_closed(session)
+    return last.next if last else None
 
 
 def require_open(session: Session, month: Month) -> None:

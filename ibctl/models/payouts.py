@@ -99,6 +99,11 @@ class PayoutItem(SQLModel, table=True):
     rate_source: str | None = Field(default=None, sa_column=Column("rateSource", Text))
     name: Sealed = Field(sa_column=Column("name", SealedText, nullable=False))
     account: Sealed = Field(sa_column=Column("account", SealedText, nullable=False))
+    # The last file that it went out in, by the name that the bank knows it by; when; and how many movements of it were
+    # known then. It goes into a file of another name only when there are more.
+    exported_as: str | None = Field(default=None, sa_column=Column("exportedAs", Text))
+    exported_at: dt.datetime | None = Field(default=None, sa_column=Column("exportedAt", TIMESTAMP(precision=3)))
+    exported_moved: int | None = Field(default=None, sa_column=Column("exportedMoved", Integer))
 
 
 class PayoutPayment(SQLModel, table=True):

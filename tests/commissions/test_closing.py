@@ -238,6 +238,20 @@ def test_what_waits_before_the_first_closed_month_is_closed_late_and_carried_beh
     assert payouts(platform) == {8: 0, 9: 0, 10: 90}
 
 
+def test_a_month_that_is_closed_late_makes_none_after_it_necessary(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    platform.lead(ib, "2025-08-03", "2025-08-04", 900)  # paid before there was ibctl
+    for month in ("09", "10"):
+        platform.lead(ib, f"2025-{month}-03", f"2025-{month}-04", 100)
+    ok(close(ibctl, "2025-09"))
+    ok(ibctl("commissions", "adjust", "ib@x.y", "2025-06", "-5", "--reason", "typo", "--yes"))
+    assert "close 2025-06 first" in close(ibctl, "2025-10").stderr
+    ok(close(ibctl, "2025-06"))
+    assert "2025-09 is closed: months are closed in their order" in close(ibctl, "2025-08").stderr
+    ok(close(ibctl, "2025-10"))
+    assert payouts(platform) == {6: 0, 9: 30, 10: 25}
+
+
 def test_close_shows_first_how_sure_the_month_is(
     platform: Platform, ibctl: Run, strict: Callable[..., None], tmp_path: Path
 ) -> None:

@@ -255,3 +255,25 @@ def test_parts_in_another_currency_add_up_to_the_cent(platform: Platform, sql: S
     entries, closing = account(ibctl)
     assert (sum(Decimal(amount) for _, amount in entries), closing) == (Decimal("-100.01"), "0.00")
     assert statuses(sql)["a@x.y"] == "PAID"
+
+
+def came_and_went(reference: str, amount: str, day: int) -> str:
+    rows = [f"{reference},{amount},USD,2025-11-{day + n:02d},{way}" for n, way in enumerate(("debit", "credit"))]
+    return "reference,amount,currency,date,direction\n" + "\n".join(rows) + "\n"
+
+
+def test_a_payment_that_is_under_way_goes_into_no_second_file(batch: Platform, ibctl: Run) -> None:
+    b = A.replace("N00001", "N00002")
+    assert ibctl(*EXPORT).exit_code == 0
+    assert [one[0] for one in exported()] == [A, b]
+    assert ibctl(*RECONCILE, given(came_and_went(A, "100.00", 3), "one.csv"), "--yes").exit_code == 7
+    second = ibctl(*EXPORT)
+    assert f"not in it again, as nothing is known since they went out before: {b}" in second.stderr
+    assert [one[0] for one in exported()] == [A]
+    assert ibctl(*RECONCILE, given(came_and_went(b, "50.25", 5), "two.csv"), "--yes").exit_code == 7
+    third = ibctl(*EXPORT)
+    assert f"went out before: {A}" in third.stderr
+    assert [one[0] for one in exported()] == [b]
+    written = Path("out/payout-2025-10-1.csv").read_bytes()
+    assert ibctl(*EXPORT).exit_code == 0
+    assert Path("out/payout-2025-10-1.csv").read_bytes() == written

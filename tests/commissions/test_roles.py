@@ -138,6 +138,18 @@ def test_what_an_ib_earned_in_a_closed_month_stays_earned_and_that_of_an_open_on
     assert "findings: 0" in do("verify").stderr
 
 
+def test_what_a_true_up_booked_is_taken_back_by_no_role(
+    platform: Platform, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    do("close", "2025-07", "--yes")
+    platform.lead(ib, "2025-07-03", "2025-07-04", 1000)
+    do("true-up", "2025-07", "--yes")
+    become("ADMIN")
+    assert "nothing is different" in do("drift", "2025-07").stderr
+    do("true-up", "2025-07", "--yes")
+    assert platform.sql("SELECT sum(amount) FROM ibctl.adjustment") == [(300,)]
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -92,11 +92,11 @@ def _split(url: str, name: str) -> SplitResult:
 def _unclear(url: str, parts: SplitResult) -> bool:
     """Whether a part of the password may be taken for something else, and so be shown to everybody.
 
-    libpq takes the first @ for its end, Python the last, and both a /; libpq does not know #, and Python drops tabs and
-    line breaks. Some write it behind the database's name.
+    libpq takes the first @ for its end, Python the last, and both a /; libpq does not know # and ends at a NUL, and
+    Python drops tabs and line breaks. Some write it behind the database's name.
     """
     marks = url.count("@")
-    misread = marks > 1 or marks > parts.netloc.count("@") or re.search(r"[#\t\r\n]", url) is not None
+    misread = marks > 1 or marks > parts.netloc.count("@") or re.search(r"[#\0\t\r\n]", url) is not None
     return misread or "password=" in unquote(parts.path).lower()
 
 

@@ -143,6 +143,7 @@ FORMS = [
 @example(FORMS[0], "12?", "")
 @example(FORMS[0], "12#", "")
 @example(FORMS[0], "12@", "")
+@example(FORMS[0], "", "\0")
 @example(FORMS[6], "a&", "")
 @example(FORMS[6], "a#b?", "=")
 def test_no_password_is_ever_shown_whatever_its_characters(form: str, before: str, after: str) -> None:

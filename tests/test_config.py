@@ -99,7 +99,8 @@ def test_a_working_directory_that_is_gone_hides_no_env_file(tmp_path: Path, monk
     ("name", "value"),
     [
         ("IBCTL_TIMEZONE", "Mars/Olympus"), ("IBCTL_TIMEZONE", "../etc/passwd"), ("IBCTL_BASE_CURRENCY", "DOLLAR"),
-        ("IBCTL_BASE_CURRENCY", "XXX"), ("IBCTL_BASE_CURRENCY", "XTS"), ("IBCTL_BASE_CURRENCY", "XAU"),
+        # ISO 4217's codes for tests and for gold: there is no money in them to send.
+        ("IBCTL_BASE_CURRENCY", "XTS"), ("IBCTL_BASE_CURRENCY", "XAU"),
         ("IBCTL_PHONE_REGION", "GERMANY"), ("IBCTL_LOCK_TIMEOUT", "soon"), ("IBCTL_LOCK_TIMEOUT", "nan"),
         ("IBCTL_GRAPH_URL", "graph.facebook.com"), ("IBCTL_GRAPH_URL", "http://proxy.example"),
         ("IBCTL_GRAPH_URL", "https://x.example/?token=1"), ("IBCTL_GRAPH_VERSION", "26"), ("IBCTL_HTTP_TIMEOUT", "0"),

@@ -8,7 +8,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import clock, config, ids
+from ibctl import clock, config, currencies, ids
 from ibctl.commissions import seals
 from ibctl.months import Month
 
@@ -55,7 +55,8 @@ _CARRY = sa.text(
     INSERT INTO ibctl.adjustment (id, "userId", year, month, kind, amount, currency, reason, "sourceYear",
       "sourceMonth", actor, "createdAt")
     SELECT i.id, b."userId", t.number / 12, t.number % 12 + 1, 'carry', b.amount, :currency,
-      CASE WHEN b.amount > 0 THEN 'below the minimum in ' ELSE 'negative in ' END || CAST(:name AS text),
+      CASE WHEN b.amount < 0 THEN 'negative in ' WHEN b.amount < :unit THEN 'less than the smallest unit in '
+        ELSE 'below the minimum in ' END || CAST(:name AS text),
       :year, :month, :actor, :now
     FROM (
       SELECT c."userId", CAST(n.figures->>'carriedOut' AS numeric) AS amount,
@@ -76,6 +77,7 @@ def carry(session: Session, month: Month, *, ids_: Sequence[str] | None = None) 
     values = {
         "year": month.year, "month": month.month, "ids": None if ids_ is None else list(ids_), "name": str(month),
         "start": number(first_open(session, month.next)), "currency": settings.base_currency,
+        "unit": currencies.unit(settings.base_currency),
         "actor": settings.actor, "now": clock.now(),
     }  # fmt: skip
     count, total = session.execute(_COUNT, values).one()

@@ -270,8 +270,7 @@ WITH ib AS MATERIALIZED (
   WHERE c.year = :year AND c.month = :month AND c."paymentStatus" = 'HELD'
 ), summed AS MATERIALIZED (
   SELECT n, key, stored->>'by' AS by, stored->>'method' AS method,
-    -- Less than the currency's smallest unit nobody can be paid.
-    greatest(CAST(stored->>'minimum' AS numeric), CAST(:unit AS numeric)) AS minimum,
+    greatest(CAST(stored->>'minimum' AS numeric), CAST(:unit AS numeric)) AS least,
     stored->>'negative' = 'reset' AS forgiving, coalesce(s.total, 0) AS spend, coalesce(l.captured, 0) AS captured,
     coalesce(l.qualified, 0) AS qualified, coalesce(l.cpa, 0) AS cpa, coalesce(b.adjusted, 0) AS adjusted,
     coalesce(b.carried, 0) AS carried, coalesce(l.bad, 0) AS bad_leads, coalesce(s.bad, 0) AS bad_days,
@@ -302,6 +301,12 @@ WITH ib AS MATERIALIZED (
   -- What was earned is rounded once, from its exact sum, before sums in cents are added: a debt of half a cent would
   -- otherwise round against the IB.
   SELECT e.*, round(round(commission + bonus, 2) + adjusted + carried, 2) AS balance FROM earned e
+), paid AS MATERIALIZED (
+  -- Of 300.45 yen 300 can be paid.
+  SELECT b.*, CASE WHEN whole >= least THEN whole ELSE 0.00 END AS paid
+  FROM balanced b CROSS JOIN LATERAL (
+    SELECT round(div(balance, CAST(:unit AS numeric)) * CAST(:unit AS numeric), 2) AS whole
+  ) w
 ), figured AS MATERIALIZED (
   SELECT n, key, bad_leads, bad_days, unrated, foreign_,
     round(spend, 2) AS "totalAdSpend", captured AS "totalLeads", qualified AS "qualifiedLeads",
@@ -309,13 +314,12 @@ WITH ib AS MATERIALIZED (
       -- Rounded half up without a quotient, which may have no end.
       THEN div(commission * 2000000 + cpa, cpa * 2) * 0.000001 ELSE reached END AS "commissionRate",
     round(commission, 2) AS "commissionAmount", round(bonus, 2) AS "bonusAmount",
-    CASE WHEN balance > 0 AND balance >= minimum THEN balance ELSE 0.00 END AS "totalPayout",
+    paid AS "totalPayout",
     round(adjusted, 2) AS adjustments, round(carried, 2) AS "carriedIn",
     balance - round(commission, 2) - round(bonus, 2) - adjusted - carried AS rounding, balance,
-    CASE WHEN balance < 0 AND NOT forgiving OR balance > 0 AND balance < minimum THEN balance ELSE 0.00
-      END AS "carriedOut",
+    CASE WHEN balance < 0 AND forgiving THEN 0.00 ELSE balance - paid END AS "carriedOut",
     CASE WHEN balance < 0 AND forgiving THEN -balance ELSE 0.00 END AS "writtenOff"
-  FROM balanced
+  FROM paid
 ), marked AS MATERIALIZED (
   SELECT key, stored, {_MARK.format("stored")} AS mark FROM known
 ), snapshot AS (

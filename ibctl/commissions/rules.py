@@ -8,8 +8,8 @@
     commissionAmount  totalCpaEarned × rate, or each tier's part of it × that tier's rate
     bonusAmount       by the bonus tier that totalAdSpend reaches
     balance           commission + bonus + adjustments + what was carried in
-    totalPayout       the balance, or 0 where it is negative, below the plan's minimum, or less than the base currency's
-                      smallest unit, which nobody can be paid
+    totalPayout       the balance in whole units of the base currency, rounded down: nobody can be paid half a yen; 0
+                      where it is negative or below the plan's minimum
     carriedOut        the balance that is not paid; `writtenOff` what a plan with `negative = "reset"` forgives
     rounding          the balance less its parts in cents: what was earned is rounded once, from the exact sum
 
@@ -186,7 +186,7 @@ def figures(terms: Terms, inputs: Inputs) -> dict[str, Decimal | int]:
             "qualifiedLeads": len(leads),
             "totalCpaEarned": money.to_cents(cpa),
             "commissionRate": _rate(terms, len(leads), cpa, commission),
-            **_settled(terms, _least(terms, inputs), commission, bonus, booked, carried),
+            **_settled(terms, currencies.unit(inputs.base), commission, bonus, booked, carried),
         }
 
 
@@ -244,18 +244,15 @@ def _bonus(terms: Terms, spend: Decimal) -> Decimal:
     return tier.fixed if tier.fixed is not None else spend * (tier.percent or Decimal(0)) / 100
 
 
-def _least(terms: Terms, inputs: Inputs) -> Decimal:
-    """Return the least that is paid out."""
-    return max(terms.minimum, currencies.unit(inputs.base))
-
-
 def _settled(
-    terms: Terms, least: Decimal, commission: Decimal, bonus: Decimal, booked: Decimal, carried: Decimal
+    terms: Terms, unit: Decimal, commission: Decimal, bonus: Decimal, booked: Decimal, carried: Decimal
 ) -> dict[str, Decimal | int]:
     """Decide what of the balance is paid, carried on or written off."""
     balance = money.to_cents(money.to_cents(commission + bonus) + booked + carried)
     parts = money.to_cents(commission) + money.to_cents(bonus) + booked + carried
-    paid = balance if balance >= least else ZERO
+    # Of 300.45 yen 300 can be paid.
+    whole = money.to_cents(balance // unit * unit)
+    paid = whole if whole >= max(terms.minimum, unit) else ZERO
     forgiven = -balance if balance < 0 and terms.negative == "reset" else ZERO
     return {
         "commissionAmount": money.to_cents(commission),
@@ -293,7 +290,7 @@ def payout(terms: Terms, inputs: Inputs) -> Line:
         if found["rounding"]:
             parts.append(Line("rounding", "rounding of the sum, half up", value=Decimal(found["rounding"])))
         balance = Line("balance", "balance", value=Decimal(found["balance"]), lines=tuple(parts))
-        unpaid = _unpaid(_least(terms, inputs), found)
+        unpaid = _unpaid(terms, inputs.base, found)
         return Line("payout", "totalPayout", value=Decimal(found["totalPayout"]), lines=(balance, *unpaid))
 
 
@@ -333,10 +330,12 @@ def _booked_line(one: Booked, base: str) -> Line:
     return Line(part, one.label, one.id, currency=base, value=one.amount, lead=one.lead_id)
 
 
-def _unpaid(least: Decimal, found: Mapping[str, Decimal | int]) -> Iterator[Line]:
+def _unpaid(terms: Terms, base: str, found: Mapping[str, Decimal | int]) -> Iterator[Line]:
     carried, forgiven = Decimal(found["carriedOut"]), Decimal(found["writtenOff"])
     if carried > 0:
-        yield Line("carry", f"below the minimum of {money.show(least)}: carried on", value=-carried)
+        small = carried < currencies.unit(base)
+        why = f"less than 1 {base}" if small else f"below the minimum of {money.show(terms.minimum)}"
+        yield Line("carry", f"{why}: carried on", value=-carried)
     if carried < 0:
         yield Line("carry", "negative: carried on", value=-carried)
     if forgiven:

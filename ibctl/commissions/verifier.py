@@ -10,8 +10,8 @@ and added to that.
     commissionAmount  "whole": that sum x the rate of the highest tier reached; "marginal": each tier's part x its rate
     bonusAmount       by the highest bonus tier that totalAdSpend reaches: a fixed sum, or percent of the spend
     balance           commission + bonus + adjustments + what was carried in
-    totalPayout       the balance, or 0 where it is negative, below the plan's minimum, or less than the currency's
-                      smallest unit
+    totalPayout       the balance in whole units of the base currency, rounded down; 0 where it is negative or below
+                      the plan's minimum
 
 Ends with 0 when every figure is as stated and no file of the dossier was altered, else with 1; with 1, too, when a file
 is missing, or is not what a dossier holds any more.
@@ -94,7 +94,9 @@ def _figures(terms: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Decimal
     commission = (marginal if terms["method"] == "marginal" else whole)(terms["tiers"], terms["by"], cpas)
     extra = bonus(terms["bonus"], spend)
     balance = cents(commission + extra) + booked + carried
-    paid = balance if balance >= max(Decimal(terms["minimum"]), Decimal(inputs["smallestUnit"])) else Decimal(0)
+    unit = Decimal(inputs["smallestUnit"])
+    payable = balance // unit * unit
+    paid = payable if payable >= max(Decimal(terms["minimum"]), unit) else Decimal(0)
     return {
         "totalAdSpend": cents(spend),
         "totalLeads": Decimal(sum(1 for lead in inputs["leads"] if lead["capturedAt"])),

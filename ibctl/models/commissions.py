@@ -7,10 +7,10 @@ first eight being the columns of "IbCommission":
     balance = totalPayout + carriedOut - writtenOff
 
 The balance is rounded once, from the exact sum: `rounding` is then -0.01, 0 or 0.01.
-`adjustments` and `carriedIn` are sums of `Adjustment` rows booked into the month. A balance below the plan's minimum,
-or less than the base currency's smallest unit, pays 0 and is carried on in full (`carriedOut`); a negative one is
-carried on, or with `negative = "reset"` written off. What is carried on becomes an `Adjustment` of kind "carry" in a
-later month when the month is closed, not before.
+`adjustments` and `carriedIn` are sums of `Adjustment` rows booked into the month. A balance below the plan's minimum
+pays 0 and is carried on in full (`carriedOut`); of any other, what is below the base currency's smallest unit is (of
+300.45 yen 0.45). A negative one is carried on, or with `negative = "reset"` written off. What is carried on becomes an
+`Adjustment` of kind "carry" in a later month when the month is closed, not before.
 
 A row is *payable* when its paymentStatus is PENDING (so it is not HELD), its totalPayout is above 0 (which is at least
 the plan's minimum then), its snapshot's `payableFrom` has come (the first day after the month, and the plan's hold

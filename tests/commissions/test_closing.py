@@ -96,15 +96,25 @@ def test_less_than_the_smallest_unit_of_the_currency_is_carried_on_and_arrives(
 ) -> None:
     monkeypatch.setenv("IBCTL_BASE_CURRENCY", "JPY")
     ib = platform.user("ib@x.y")
-    for month, cpa in (("09", 1), ("10", 10)):  # 0.30 and 3 yen
+    for month, cpa in (("09", 1), ("10", 1_001), ("11", 1)):  # 0.30, 300.30 and 0.30 yen
         platform.lead(ib, f"2025-{month}-03", f"2025-{month}-04", cpa)
     ok(close(ibctl, "2025-09"))
     said = ok(ibctl("commissions", "explain", "ib@x.y", "2025-09")).stdout
-    assert "below the minimum of 1.00: carried on" in said
+    assert "less than 1 JPY: carried on" in said
     assert ok(ibctl("commissions", "dossier", "ib@x.y", "2025-09", "-o", "d")).exit_code == 0
     assert "findings: 0" in ok(ibctl("commissions", "verify")).stderr
-    run(ibctl, "2025-10")
-    assert payouts(platform) == {9: 0, 10: Decimal("3.3")}
+    ok(close(ibctl, "2025-10"))
+    run(ibctl, "2025-11")
+    assert payouts(platform) == {9: 0, 10: 300, 11: 0}
+    lines = json.loads(ibctl("commissions", "adjustments", "--kind", "carry", "-f", "json").stdout)
+    assert [(row["month"], row["amount"], row["reason"]) for row in lines] == [
+        ("2025-11", 0.6, "less than the smallest unit in 2025-10"),
+        ("2025-10", 0.3, "less than the smallest unit in 2025-09"),
+    ]
+    assert (
+        "0.60 JPY are carried on" in ok(ibctl("commissions", "statement", "ib@x.y", "2025-10", "--format", "md")).stdout
+    )
+    ok(ibctl("commissions", "dossier", "ib@x.y", "2025-10", "-o", "d10"))
 
 
 def test_a_negative_month_is_carried_on_or_written_off_as_the_plan_says(

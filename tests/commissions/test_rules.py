@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibctl import money
+from ibctl import currencies, money
 from ibctl.commissions import plan_rules, rules
 from ibctl.commissions.plan_rules import DEFAULT_TERMS, BonusTier, Terms, Tier
 from ibctl.commissions.rules import Account, Booked, Inputs, Line
@@ -24,10 +25,15 @@ def terms(tiers: list[tuple[str, str]], **fields: Any) -> Terms:
     return replace(DEFAULT_TERMS, tiers=tuple(Tier(Decimal(a), Decimal(b)) for a, b in tiers), **fields)
 
 
-def inputs(cpas: list[Decimal], days: list[tuple[Decimal, Decimal]] = [], booked: list[Booked] = []) -> Inputs:  # noqa: B006
+def inputs(
+    cpas: list[Decimal],
+    days: Sequence[tuple[Decimal, Decimal]] = (),
+    booked: Sequence[Booked] = (),
+    base: str = "USD",
+) -> Inputs:
     """Leads that qualified one after the other, spend days in EUR, and adjustments."""
     return Inputs(
-        base="USD",
+        base=base,
         lead_ids=[f"l{n}" for n in range(len(cpas))],
         captured=[None] * len(cpas),
         qualified=[START + timedelta(minutes=n) for n in range(len(cpas))],
@@ -83,6 +89,7 @@ months = st.builds(
     st.lists(amounts, max_size=40),
     st.lists(st.tuples(amounts, day_rates), max_size=10),
     st.lists(st.builds(booked, signed, st.sampled_from(["manual", "clawback", "true-up", "carry"])), max_size=4),
+    st.sampled_from(["USD", "JPY", "KWD"]),
 )
 
 
@@ -105,6 +112,7 @@ def test_of_a_balance_nothing_vanishes(plan: Terms, month: Inputs) -> None:
     assert found["balance"] == found["totalPayout"] + found["carriedOut"] - found["writtenOff"]
     assert abs(found["rounding"]) <= Decimal("0.01")
     assert found["totalPayout"] == 0 or found["totalPayout"] >= plan.minimum
+    assert found["totalPayout"] == currencies.round_to(found["totalPayout"], month.base)
     assert found["writtenOff"] == 0 or (plan.negative == "reset" and found["balance"] < 0)
 
 
@@ -211,6 +219,25 @@ def test_what_is_below_the_minimum_or_below_zero_is_carried_on(
     assert (found["totalPayout"], found["carriedOut"], found["writtenOff"]) == (
         Decimal(paid), Decimal(carried), Decimal(forgiven)
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("base", "minimum", "amount", "paid", "carried"),
+    [
+        ("JPY", "0", "300.45", "300", "0.45"),
+        ("JPY", "0", "300.99", "300", "0.99"),
+        ("JPY", "0", "0.99", "0", "0.99"),
+        ("JPY", "300.50", "300.70", "0", "300.70"),
+        ("JPY", "0", "-0.45", "0", "-0.45"),
+        ("KWD", "0", "300.45", "300.45", "0"),
+    ],
+)
+def test_what_is_below_the_smallest_unit_of_the_currency_is_carried_on(
+    base: str, minimum: str, amount: str, paid: str, carried: str
+) -> None:
+    plan = replace(DEFAULT_TERMS, minimum=Decimal(minimum))
+    found = rules.figures(plan, inputs([], [], [booked(amount)], base))
+    assert (found["totalPayout"], found["carriedOut"]) == (Decimal(paid), Decimal(carried))
 
 
 def test_a_payout_is_rounded_once_from_the_exact_sum() -> None:

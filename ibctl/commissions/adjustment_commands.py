@@ -12,6 +12,7 @@ from ibctl import clock, config, days, db, money, months, output
 from ibctl.commissions import adjustments, ibs
 from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption
 from ibctl.commissions.confirming import confirmed
+from ibctl.commissions.service import RunResult
 from ibctl.errors import UsageError
 from ibctl.leads import service as leads
 from ibctl.leads.arguments import LeadArgument
@@ -98,17 +99,20 @@ def adjust(
         output.confirm(f"{shown} for {ib} in {chosen}", yes=yes)
     with db.transaction(dry_run=dry_run, reason=why) as session:
         about = leads.find(session, lead) if lead else None
-        counted = adjustments.adjust(session, ibs.find(session, ib), chosen, sum_, reason=why, lead=about)
+        result = adjustments.adjust(session, ibs.find(session, ib), chosen, sum_, reason=why, lead=about)
     session.written.announce(f"booked {shown} for {ib} in {chosen}")
-    _say_uncounted(chosen, counted=counted)
+    _say_how(chosen, result)
 
 
-def _say_uncounted(month: months.Month, *, counted: bool) -> None:
-    if not counted:
+def _say_how(month: months.Month, result: RunResult | None) -> None:
+    if result is None:
         output.note(
             f"{month} cannot be calculated yet, so its commission is without that until "
             f"`ibctl commissions run --month {month}`"
         )
+        return
+    for one in result.former:
+        output.warn(one.in_words)
 
 
 @app.command()
@@ -136,7 +140,7 @@ def clawback(
         lambda found: _clawback_in_words(found, lead), dry_run=dry_run, reason=why, yes=yes,
     )  # fmt: skip
     written.announce(_clawback_in_words(found, lead))
-    _say_uncounted(found.booked, counted=found.counted)
+    _say_how(found.booked, found.run)
     if found.elsewhere:
         email, month = found.elsewhere
         output.note(

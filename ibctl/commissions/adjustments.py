@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from ibctl import clock, config, db, ids, months
-from ibctl.commissions import carrying, drifting, rules, seals, service, snapshots, units
+from ibctl.commissions import carrying, draft_sql, drifting, rules, seals, service, snapshots, units
+from ibctl.commissions.service import RunResult
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.leads import ownership_sql
@@ -31,8 +32,8 @@ LONGEST_REASON = 500
 
 def adjust(
     session: db.Transaction, ib: User, month: Month, amount: Decimal, *, reason: str, lead: Lead | None = None
-) -> bool:
-    """Book a sum into an IB's open month, and calculate that again; return whether the month counts it already.
+) -> RunResult | None:
+    """Book a sum into an IB's open month, and calculate that again; return how, or None where it cannot be yet.
 
     Raises RequestError when the month is closed, or its row is being paid or paid.
     """
@@ -71,8 +72,8 @@ def _book(session: Session, user_id: str, month: Month, **values: Any) -> None:
     session.flush()
 
 
-def _calculate(session: db.Transaction, ib: User, month: Month) -> bool:
-    """Bring an IB's row up to date, and return whether it is.
+def _calculate(session: db.Transaction, ib: User, month: Month) -> RunResult | None:
+    """Bring an IB's row up to date, and return how; None where it is not.
 
     A month that has not begun is left to its first run, and so is one under way that cannot be calculated: its rates
     may not be there yet. Raises RequestError where one that is over cannot be.
@@ -81,16 +82,16 @@ def _calculate(session: db.Transaction, ib: User, month: Month) -> bool:
     units.require(session, month)
     under_way = months.current(config.settings().timezone)
     if month > under_way:
-        return False
+        return None
     try:
         with session.begin_nested():
-            service.run(session, month, ib=ib.id)
+            result = service.run(session, month, ib=ib.id)
     except RequestError:
         if month < under_way:
             raise
-        return False
+        return None
     session.expire_all()
-    return True
+    return result
 
 
 _LISTING = sa.text(
@@ -122,8 +123,8 @@ def listing(session: Session, *, ib: User | None, month: Month | None, kind: str
 class Clawback:
     """What a clawback booked, and where the lead had earned: `source` is that month, `booked` the one it goes into.
 
-    `counted` says whether the commission of `booked` knows of it already; `elsewhere` names the IB and the month for
-    which the lead earned since, by a true-up, which only another one takes back.
+    `run` is how the month that it went into was calculated again, None where that cannot be yet; `elsewhere` names the
+    IB and the month for which the lead earned since, by a true-up, which only another one takes back.
     """
 
     ib: str
@@ -131,7 +132,7 @@ class Clawback:
     booked: Month
     amount: Decimal
     plan: str
-    counted: bool
+    run: RunResult | None
     elsewhere: tuple[str, Month] | None
 
 
@@ -163,9 +164,9 @@ def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> 
         source_year=source.year, source_month=source.month,
         terms={"plan": snapshot.terms.name, "version": snapshot.terms.version},
     )  # fmt: skip
-    counted = _calculate(session, ib, target)
+    result = _calculate(session, ib, target)
     elsewhere = _elsewhere(session, lead, ib, source)
-    return Clawback(ib.email, source, target, amount, snapshot.terms.label, counted, elsewhere)
+    return Clawback(ib.email, source, target, amount, snapshot.terms.label, result, elsewhere)
 
 
 def _worth(session: Session, ib: User, source: Month, snapshot: Snapshot, lead: Lead) -> Decimal:
@@ -236,7 +237,8 @@ _ELSEWHERE = sa.text(
     f"""
     SELECT u.email FROM "Lead" l
     {ownership_sql.former('l."qualifiedAt"')}
-    JOIN "User" u ON u.id = {ownership_sql.OWNER} AND u.role = 'IB'
+    JOIN "User" u ON u.id = {ownership_sql.OWNER}
+    JOIN ({draft_sql.roles(draft_sql.AS_STORED)}) p ON p.id = u.id AND p.role = 'IB'
     LEFT JOIN "IbCommission" c ON c."userId" = u.id AND c.year = :year AND c.month = :month
     WHERE l.id = :lead AND (:closed OR c."paymentStatus" IN ('PROCESSING', 'PAID')) AND (u.id <> :ib OR :other)
     """

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from ibctl import clock, config, db, months
 from ibctl.commissions import carrying, rules, seals, service, snapshots, units
+from ibctl.commissions.former import Former
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.models.commissions import ClosedMonth
+from ibctl.models.platform import Role, User
 from ibctl.months import Month
 
 # Hours after which what is known of an MT5 account is old.
@@ -37,6 +40,7 @@ class Report:
     settled: int
     carried: Decimal
     written_off: Decimal
+    former: Sequence[Former]
     days: int
     provisional_days: int
     expired_tokens: int
@@ -66,8 +70,8 @@ def prepare(session: db.Transaction, month: Month) -> Report:
     db.lock(session, seals.LOCK)
     _require_closable(session, month)
     units.require(session, month)
-    service.run(session, month)
-    return _report(session, month)
+    result = service.run(session, month)
+    return _report(session, month, result.former)
 
 
 def close(session: db.Transaction, month: Month, *, digest: str, reason: str | None) -> tuple[Report, Decimal]:
@@ -82,11 +86,16 @@ def close(session: db.Transaction, month: Month, *, digest: str, reason: str | N
     session.add(
         ClosedMonth(
             id=str(month), year=month.year, month=month.month, closed_by=config.settings().actor, reason=reason,
-            totals=report.as_json, digest=report.digest, change_set_id=session.change_set_id, closed_at=clock.now(),
+            administrators=_administrators(session), totals=report.as_json, digest=report.digest,
+            change_set_id=session.change_set_id, closed_at=clock.now(),
         )
     )  # fmt: skip
     session.flush()
     return report, carried
+
+
+def _administrators(session: Session) -> list[str]:
+    return list(session.exec(select(User.id).where(User.role != Role.IB).order_by(User.id)))
 
 
 # The months up to one that are not closed, and in which something waits for that: a commission that is neither being
@@ -178,7 +187,7 @@ _TOKENS = sa.text(
 )
 
 
-def _report(session: Session, month: Month) -> Report:
+def _report(session: Session, month: Month, gone: Sequence[Former]) -> Report:
     now = clock.now()
     values = {
         "year": month.year, "month": month.month, "now": now, "first": month.first_day, "next": month.next.first_day,
@@ -189,7 +198,7 @@ def _report(session: Session, month: Month) -> Report:
         for row in found.mappings():
             sums.add(row)
     return Report(
-        month=month, digest=session.execute(_DIGEST, values).scalar_one(),
+        month=month, former=gone, digest=session.execute(_DIGEST, values).scalar_one(),
         expired_tokens=session.execute(_TOKENS, values).scalar_one(), **vars(sums),
     )  # fmt: skip
 
@@ -280,11 +289,15 @@ _BOOKED = sa.text(
 
 @dataclass(frozen=True)
 class Reopened:
-    """How many adjustments about a month were taken back: those above zero came to `added`, the others to `taken`."""
+    """How many adjustments about a month were taken back: those above zero came to `added`, the others to `taken`.
+
+    `former` are those whom the months that had taken them in, calculated again, do not pay any more.
+    """
 
     count: int
     added: Decimal
     taken: Decimal
+    former: Sequence[Former] = ()
 
 
 def reopen(session: db.Transaction, month: Month) -> Reopened:
@@ -305,17 +318,20 @@ def reopen(session: db.Transaction, month: Month) -> Reopened:
     if settled is not None:
         raise RequestError(_cannot_reopen(month, settled))
     taken_in = [Month(row.year, row.month) for row in session.execute(_TAKEN_IN, values)]
-    booked = session.execute(_BOOKED, values).one()
+    count, added, taken = session.execute(_BOOKED, values).one()
     session.execute(_UNBOOK, values)
     session.execute(_RETURN, values)
     session.delete(found)
     session.flush()
-    for later in taken_in:
+    return Reopened(count, added, taken, [*_calculated_again(session, taken_in)])
+
+
+def _calculated_again(session: db.Transaction, taken_in: Sequence[Month]) -> Iterator[Former]:
+    for month in taken_in:
         # A month under way is left to the next run: its rates may not be there yet.
-        if later < months.current(config.settings().timezone):
-            units.require(session, later)
-            service.run(session, later)
-    return Reopened(*booked)
+        if month < months.current(config.settings().timezone):
+            units.require(session, month)
+            yield from service.run(session, month).former
 
 
 def _cannot_reopen(month: Month, settled: sa.RowMapping) -> str:

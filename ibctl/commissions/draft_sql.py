@@ -54,13 +54,8 @@ IN_FORCE = f"""{_CHOSEN}, known AS MATERIALIZED (
   SELECT n, known.key FROM chosen LEFT JOIN known USING (key)
 )"""
 # The terms that each stored commission of the month was made at; for an IB without one, those in force.
-AS_STORED = f"""{_CHOSEN}, made AS MATERIALIZED (
-  SELECT c."userId", s.plan AS stored, md5(s.plan::text) AS key
-  FROM "IbCommission" c JOIN ibctl.commission_state t ON t.id = c.id
-  JOIN ibctl.commission_snapshot s ON s.id = t."snapshotId"
-  WHERE c.year = :year AND c.month = :month AND s.year = :year AND s.month = :month
-), known AS MATERIALIZED (
-  SELECT DISTINCT ON (key) key, stored FROM made UNION ALL SELECT key, stored FROM in_force
+AS_STORED = f"""{_CHOSEN}, known AS MATERIALIZED (
+  SELECT DISTINCT ON (key) key, stored FROM made WHERE key IS NOT NULL UNION ALL SELECT key, stored FROM in_force
 ), term AS MATERIALIZED (
   SELECT n, coalesce(made.key, in_force.key) AS key
   FROM ib LEFT JOIN made ON made."userId" = ib.id JOIN chosen USING (n)
@@ -72,32 +67,31 @@ known AS MATERIALIZED (SELECT 'given' AS key, CAST(:plan AS jsonb) AS stored),
 term AS MATERIALIZED (SELECT n, 'given' AS key FROM ib)"""
 
 
-# Leads and spend count for IBs alone. What is booked counts for whoever it is booked for, and what is held stays, also
-# when the user is something else by now: so nothing that is booked vanishes with a role.
-_NOW = {
-    "earns": "role = 'IB'",
-    "who": """(role = 'IB'
-    OR id IN (SELECT "userId" FROM ibctl.adjustment WHERE year = :year AND month = :month)
-    OR id IN (SELECT "userId" FROM "IbCommission"
-              WHERE year = :year AND month = :month AND "paymentStatus" = 'HELD'))""",
-}
-# What an IB earned in a month stays earned when the user is made something else.
-# What was booked about the month since is compared with what it earns, whatever somebody is by now.
-_BOOKED_ABOUT = """SELECT "userId" FROM ibctl.adjustment
-      WHERE "sourceYear" = :year AND "sourceMonth" = :month AND kind IN ('true-up', 'clawback')"""
-_THEN = {
-    "earns": f"""(role = 'IB' OR id IN ({_BOOKED_ABOUT}) OR EXISTS (
-      SELECT FROM "IbCommission" c LEFT JOIN (
-        ibctl.commission_state t JOIN ibctl.commission_snapshot s ON s.id = t."snapshotId"
-      ) ON t.id = c.id
-      WHERE c."userId" = "User".id AND c.year = :year AND c.month = :month
-        AND coalesce(s.inputs->>'role', 'IB') = 'IB'))""",
-    "who": f"""(role = 'IB' OR id IN ({_BOOKED_ABOUT})
-    OR id IN (SELECT "userId" FROM ibctl.adjustment WHERE year = :year AND month = :month)
-    OR id IN (SELECT "userId" FROM "IbCommission" WHERE year = :year AND month = :month))""",
-}
-# What they would earn by another plan, IBs do.
-_ALONE = {"earns": "true", "who": "role = 'IB'"}
+# ------------------------------------------------------------------------------------------------------------ as what
+
+# Each gives `person` (id, role). Leads and spend count for IBs alone. What is booked counts for whoever it is booked
+# for, and what is held stays, also when the user is something else by now: so nothing that is booked goes with a role.
+_NOW = """
+person AS NOT MATERIALIZED (SELECT id, role::text AS role FROM "User")"""
+# In what is closed, being paid or paid, everybody has the role of then: that of the snapshot, and whoever has no row in
+# a closed month that of its closing. So no change of a role gives or takes away what was earned.
+_THEN = """
+made AS MATERIALIZED (
+  SELECT c."userId", s.plan AS stored, md5(s.plan::text) AS key, coalesce(s.inputs->>'role', 'IB') AS role,
+    c."paymentStatus" IN ('PROCESSING', 'PAID') OR EXISTS (
+      SELECT FROM ibctl.closed_month WHERE year = :year AND month = :month) AS settled
+  FROM "IbCommission" c LEFT JOIN (
+    ibctl.commission_state t JOIN ibctl.commission_snapshot s
+      ON s.id = t."snapshotId" AND s.year = :year AND s.month = :month
+  ) ON t.id = c.id
+  WHERE c.year = :year AND c.month = :month
+), person AS MATERIALIZED (
+  SELECT u.id, CASE WHEN m.settled THEN m.role WHEN k.id IS NULL OR u."createdAt" > k."closedAt" THEN u.role::text
+    WHEN u.id = ANY(k.administrators) THEN 'ADMIN' ELSE 'IB' END AS role
+  FROM "User" u LEFT JOIN made m ON m."userId" = u.id
+  LEFT JOIN ibctl.closed_month k ON k.year = :year AND k.month = :month
+)"""
+_PERSONS = {IN_FORCE: _NOW, AS_STORED: _THEN, GIVEN: _THEN}
 
 
 def draft(terms: str) -> str:
@@ -106,9 +100,13 @@ def draft(terms: str) -> str:
     Parameters besides those of `terms`: year, month, from, to (naive UTC), first_day, next_day (dates), zone, base,
     unit (the smallest amount in it), ib (an id, or NULL for all).
     """
-    owners = {IN_FORCE: _NOW, AS_STORED: _THEN, GIVEN: _ALONE}[terms]
-    parts = {"terms": terms, **owners}
-    return re.sub(r"\{(terms|earns|who)\}", lambda found: parts[found[1]], _DRAFT)
+    parts = {"terms": terms, "persons": _PERSONS[terms]}
+    return re.sub(r"\{(terms|persons)\}", lambda found: parts[found[1]], _DRAFT)
+
+
+def roles(terms: str) -> str:
+    """Return as what each user is calculated in the draft under `terms`: its id and role."""
+    return f"WITH {_PERSONS[terms]} SELECT id, role FROM person"
 
 
 # What counted, as a snapshot keeps it: of each lead and each spend day an element.
@@ -165,12 +163,10 @@ def _digest(row: str, words: Sequence[str]) -> str:
 
 
 _DRAFT = f"""
-WITH ib AS MATERIALIZED (
-  -- A number for each IB: the steps are joined by it in half the time that ids take.
-  SELECT id, CASE WHEN earns THEN 'IB' ELSE role END AS role, earns, row_number() OVER () AS n FROM (
-    SELECT id, role::text AS role, {{earns}} AS earns FROM "User"
-    WHERE {{who}} AND (CAST(:ib AS text) IS NULL OR id = :ib)
-  ) u
+WITH {{persons}}, ib AS MATERIALIZED (
+  -- A number for each: the steps are joined by it in half the time that ids take.
+  SELECT id, role, role = 'IB' AS earns, row_number() OVER () AS n
+  FROM person WHERE CAST(:ib AS text) IS NULL OR id = :ib
 ), {{terms}}, tier AS MATERIALIZED (
   SELECT key, CAST(tier->>'from' AS numeric) AS since, CAST(tier->>'rate' AS numeric) AS rate,
     lead(CAST(tier->>'from' AS numeric)) OVER (PARTITION BY key ORDER BY number) AS until

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import clock, config, db, ids
-from ibctl.commissions import carrying, draft_sql, moved, rules, seals, service, snapshots, sql, units
+from ibctl.commissions import carrying, draft_sql, ibs, moved, rules, seals, service, snapshots, sql, units
 from ibctl.commissions.moved import Moved
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import RequestError
@@ -179,12 +179,18 @@ def changes(session: Session, month: Month, kept: Mapping[str, str | None]) -> I
         users = [row["userId"] for row in rows]
         then = _inputs(session, [gone.pop(user) for user in users])
         for user, row, before in zip(users, rows, then, strict=True):
-            after = snapshots.snapshot(row).inputs
-            yield user, moved.moved(snapshots.told(before, why), snapshots.told(after, why))
+            after = snapshots.told(snapshots.snapshot(row).inputs, why)
+            yield user, moved.moved(user, _told(before, why, role=after.role), after)
     rest = iter(gone.items())
     while some := dict(islice(rest, BATCH)):
+        roles = ibs.roles(session, month, list(some))
         for user, before in zip(some, _inputs(session, list(some.values())), strict=True):
-            yield user, moved.moved(snapshots.told(before, why), rules.Inputs())
+            role = roles[user]
+            yield user, moved.moved(user, _told(before, why, role=role), rules.Inputs(role=role))
+
+
+def _told(before: rules.Inputs | None, why: Mapping[str, str], *, role: str) -> rules.Inputs:
+    return rules.Inputs(role=role) if before is None else snapshots.told(before, why)
 
 
 def _today(session: Session, month: Month, users: list[str]) -> Iterator[Sequence[sa.RowMapping]]:
@@ -194,12 +200,13 @@ def _today(session: Session, month: Month, users: list[str]) -> Iterator[Sequenc
         yield from found.mappings().partitions()
 
 
-def _inputs(session: Session, snapshot_ids: Sequence[str | None]) -> Iterator[rules.Inputs]:
+def _inputs(session: Session, snapshot_ids: Sequence[str | None]) -> Iterator[rules.Inputs | None]:
     kept = snapshots.by_ids(session, [one for one in snapshot_ids if one])
-    return (kept[one].inputs if one else rules.Inputs() for one in snapshot_ids)
+    return (kept[one].inputs if one else None for one in snapshot_ids)
 
 
-# A lead that was taken back counts no more: that is written in an adjustment.
+# A lead that was taken back counts no more: that is written in an adjustment. Of an account's changes, only those of
+# its role.
 _CAUSES = sa.text(
     """
     SELECT DISTINCT ON (i.id) i.id, s.id AS number, s.actor, s.command
@@ -207,7 +214,10 @@ _CAUSES = sa.text(
       SELECT id, id AS row FROM unnest(CAST(:ids AS text[])) AS i (id)
       UNION ALL SELECT "leadId", id FROM ibctl.adjustment WHERE kind = 'clawback' AND "leadId" = ANY(:ids)
     ) i LEFT JOIN ibctl.change c ON c."rowId" = i.row
-      AND c."tableName" IN ('Lead', 'FacebookAdAccount', 'AdSpendHistory', 'exchange_rate', 'adjustment')
+      AND (c."tableName" IN ('Lead', 'FacebookAdAccount', 'AdSpendHistory', 'exchange_rate', 'adjustment')
+        OR c."tableName" = 'User' AND EXISTS (
+          SELECT FROM ibctl.change_image o WHERE o."changeSetId" = c."changeSetId" AND o.step = c.step
+            AND o."tableName" = 'User' AND o."rowId" = c."rowId" AND o."before"->>'role' <> o."after"->>'role'))
     LEFT JOIN ibctl.change_set s ON s.id = c."changeSetId" ORDER BY i.id, c."changeSetId" DESC NULLS LAST
     """
 )

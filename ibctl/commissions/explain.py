@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, select
 
 from ibctl import money
-from ibctl.commissions import draft_sql, plan_rules, rules, seals, service, snapshots, stored
+from ibctl.commissions import draft_sql, ibs, plan_rules, rules, seals, service, snapshots, stored
 from ibctl.commissions.rules import Inputs, Line
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError, RequestError
@@ -50,9 +50,10 @@ def find(session: Session, ib: User, month: Month) -> IbCommission:
     ).first()
     if found is not None:
         return found
-    if draft(session, ib, month) is None:
-        raise NotFoundError(f"{ib.email} has no commission for {month}, and none is due: {_nothing_due(ib)}")
-    if seals.closed(session, month):
+    role, closed = ibs.roles(session, month, [ib.id])[ib.id], seals.closed(session, month)
+    if draft(session, ib, month) is None or (closed and role is not Role.IB):
+        raise NotFoundError(f"{ib.email} has no commission for {month}, and none is due: {_nothing_due(ib, role)}")
+    if closed:
         raise NotFoundError(
             f"{month} is closed, and {ib.email} has nothing in it; what is due since, "
             f"`ibctl commissions true-up {month}` books"
@@ -60,9 +61,9 @@ def find(session: Session, ib: User, month: Month) -> IbCommission:
     raise NotFoundError(f"{ib.email} has no commission for {month} yet: run `ibctl commissions run --month {month}`")
 
 
-def _nothing_due(ib: User) -> str:
-    if ib.role is not Role.IB:
-        return f"its role is {ib.role.value}, and leads and ad spend count only for IBs"
+def _nothing_due(ib: User, role: Role) -> str:
+    if role is not Role.IB:
+        return f"its role {'is' if ib.role is role else 'was'} {role.value}, and leads and ad spend count only for IBs"
     return "neither a lead nor ad spend falls in it"
 
 

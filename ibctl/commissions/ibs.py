@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from ibctl.commissions import draft_sql
 from ibctl.errors import NotFoundError
 from ibctl.models.platform import Role, User
+from ibctl.months import Month
 from ibctl.users import service as users
 
 # Parameter: user (an id). What was calculated once is known by its snapshot, also when its row is gone.
@@ -32,3 +35,12 @@ def find(session: Session, who: str) -> User:
         if user.role is Role.IB or session.execute(_HAS_BOOKS, {"user": user.id}).scalar_one():
             return user
     return users.find(session, who, role=Role.IB)
+
+
+_ROLES = sa.text(f"{draft_sql.roles(draft_sql.AS_STORED)} WHERE id = ANY(:ids)")
+
+
+def roles(session: Session, month: Month, ids: Sequence[str]) -> Mapping[str, Role]:
+    """Return as what users' month is calculated, by their ids: what is settled keeps the role of then."""
+    values = {"year": month.year, "month": month.month, "ids": list(ids)}
+    return {row.id: Role(row.role) for row in session.execute(_ROLES, values)}

@@ -21,6 +21,7 @@ from ibctl.commissions.arguments import (
 from ibctl.commissions.closing import Report
 from ibctl.commissions.confirming import confirmed
 from ibctl.commissions.drifting import Drift
+from ibctl.commissions.former import Former
 from ibctl.errors import RequestError, UsageError
 from ibctl.months import Month
 from ibctl.output import Column, Format, Listing
@@ -64,6 +65,7 @@ def close(
     with db.transaction(dry_run=True, reason=reason) as session:
         report = closing.prepare(session, chosen)
     output.show(_report_rows(report), REPORT_COLUMNS, Listing(Format(form)))
+    _say_former(report.former)
     if dry_run:
         session.written.announce(f"{chosen} can be closed: {_effect(report)}")
         return
@@ -71,6 +73,11 @@ def close(
     with db.transaction(reason=reason) as session:
         report, _ = closing.close(session, chosen, digest=report.digest, reason=reason)
     session.written.announce(f"{chosen} is closed: {_effect(report)}")
+
+
+def _say_former(former: Iterable[Former]) -> None:
+    for one in former:
+        output.warn(one.in_words)
 
 
 def _effect(report: Report) -> str:
@@ -89,6 +96,7 @@ def _report_rows(report: Report) -> list[dict[str, Any]]:
         ("being paid or paid", report.settled, None, "stay as they are"),
         ("carried on", None, report.carried, "below the minimum, or negative"),
         ("written off", None, report.written_off, "negative, by a plan that resets"),
+        ("of IBs no more", len(report.former), sum((one.earned for one in report.former), rules.ZERO), "not earned"),
         ("provisional spend days", report.provisional_days, None, f"of {report.days:,}; {share}"),
         ("expired Facebook tokens", report.expired_tokens, None, "of accounts with spend"),
         ("leads with old MT5 data", report.stale_accounts, None, f"not read for {closing.STALE_HOURS} hours"),
@@ -117,6 +125,7 @@ def reopen(
         lambda undone: f"open {chosen} again, and take back {_taken_back(undone)}", dry_run=dry_run, reason=reason,
         yes=yes,
     )  # fmt: skip
+    _say_former(undone.former)
     written.announce(
         f"{chosen} is open; {_taken_back(undone)} taken back. Run it and later months again: "
         f"`ibctl commissions run --month {chosen}`"

@@ -20,7 +20,7 @@ _Day: TypeAlias = tuple[Account, Any, Decimal | None]
 class Moved:
     """One input that is another now. `id` is its row's; `before` and `after` say what it counted with, None: not."""
 
-    what: str  # lead, account, spend, rate, adjustment
+    what: str  # user, lead, account, spend, rate, adjustment
     table: str
     id: str
     label: str
@@ -33,14 +33,20 @@ class Moved:
         return f"{self.what} {self.label}: {self.before or 'did not count'} → {self.after or 'does not count'}"
 
 
-def moved(then: Inputs, now: Inputs) -> list[Moved]:
-    """Return what is different, leads first."""
+def moved(user: str, then: Inputs, now: Inputs) -> list[Moved]:
+    """Return what is different of the month of the user with that id, leads first.
+
+    A role that is another one is the reason for all leads and spend that go or come with it.
+    """
+    adjustments = _adjustments(_booked(then), _booked(now))
+    if then.role != now.role:
+        return [Moved("user", "User", user, "role", then.role, now.role), *adjustments]
     return [
         *_leads(_facts(then), _facts(now)),
         *_accounts(then, now),
         *_spend(_days(then), _days(now)),
         *_rates(then, now),
-        *_adjustments(_booked(then), _booked(now)),
+        *adjustments,
     ]
 
 

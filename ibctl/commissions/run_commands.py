@@ -20,6 +20,7 @@ RUN_COLUMNS = [
     Column("updated", "number"),
     Column("unchanged", "number"),
     Column("removed", "number"),
+    Column("former", brief=False),
     Column("held", "number", brief=False),
     Column("sealed", "number"),
     Column("drifted", "number", brief=False),
@@ -53,6 +54,8 @@ def run(
         return
     if not quiet:
         _show_run(result, session.written, Format(form))
+    for one in result.former:
+        output.warn(one.in_words)
     if result.drifted:
         output.warn(
             f"{result.drifted} of {result.sealed} PROCESSING or PAID rows of {chosen} would be different today; "
@@ -76,7 +79,8 @@ def _say_closed(closed: ClosedMonth) -> None:
 def _show_run(result: service.RunResult, written: db.Written, form: Format) -> None:
     row = {
         "month": str(result.month), "created": result.created, "updated": result.updated,
-        "unchanged": result.unchanged, "removed": result.removed, "held": result.held, "sealed": result.sealed,
+        "unchanged": result.unchanged, "removed": result.removed,
+        "former": [one.as_json for one in result.former], "held": result.held, "sealed": result.sealed,
         "drifted": result.drifted, "totalPayout": result.total_payout,
     }  # fmt: skip
     output.show([row], RUN_COLUMNS, Listing(form))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import clock, config, currencies, db, ids, months
-from ibctl.commissions import agreement, plan_rules, seals, sql
+from ibctl.commissions import agreement, former, plan_rules, seals, sql
+from ibctl.commissions.former import Former
 from ibctl.errors import RequestError
 from ibctl.models.commissions import ClosedMonth
 from ibctl.months import Month
@@ -27,6 +28,8 @@ class RunResult:
     updated: int = 0
     unchanged: int = 0
     removed: int = 0
+    # Whose rows are removed or without what they earned, because they are IBs no more.
+    former: Sequence[Former] = ()
     held: int = 0
     # PROCESSING and PAID rows, left as they are; `drifted` of them would have other figures today.
     sealed: int = 0
@@ -128,6 +131,7 @@ def _require_sound_inputs(session: Session, month: Month, parameters: Mapping[st
 
 def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) -> RunResult:
     values = {**parameters, "now": clock.now(), "change_set": session.change_set_id}
+    gone = former.find(session, month, ib=values["ib"])
     removed = session.execute(sql.REMOVE_PENDING, values).scalar_one()
     created = execute(
         session, sql.INSERT, {**values, "ids": ids.cuids(session.execute(sql.NEW_ROWS, values).scalar_one())}
@@ -142,6 +146,7 @@ def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) ->
         updated=updated,
         unchanged=summary.open - created - updated,
         removed=removed,
+        former=gone,
         held=summary.held,
         sealed=summary.sealed,
         drifted=summary.drifted,

@@ -193,9 +193,12 @@ SUMMARY = sa.text(
     SELECT count(*) FILTER (WHERE {_OPEN}) AS open,
       count(*) FILTER (WHERE "paymentStatus" = 'HELD') AS held,
       count(*) FILTER (WHERE NOT {_OPEN}) AS sealed,
-      -- What an IB earned stays earned when the user is made something else.
-      count(*) FILTER (WHERE NOT {_OPEN} AND u.role = 'IB' AND
-        CASE WHEN d."userId" IS NULL THEN c."totalPayout" <> 0 ELSE {DIFFERS} END) AS drifted,
+      -- What is sealed stays calculated as what its user was.
+      count(*) FILTER (WHERE NOT {_OPEN} AND u.role = 'IB'
+        AND CASE WHEN d."userId" IS NULL THEN c."totalPayout" <> 0 ELSE {DIFFERS} END
+        AND coalesce((SELECT n.inputs->>'role' FROM ibctl.commission_state s
+                      JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId" WHERE s.id = c.id), 'IB') = 'IB'
+      ) AS drifted,
       coalesce(sum(c."totalPayout"::numeric) FILTER (WHERE {_OPEN}), 0) AS payout,
       coalesce(sum(d."carriedOut") FILTER (WHERE {_OPEN}), 0) AS carried
     FROM "IbCommission" c JOIN "User" u ON u.id = c."userId" LEFT JOIN commission_draft d USING ("userId")

@@ -28,7 +28,7 @@ MISSING = "is missing"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be. `kind` is snapshot, calculation, row, lead, account, spend, rate or
+    """One thing that is not as it should be. `kind` is snapshot, calculation, row, user, lead, account, spend, rate or
     adjustment.
 
     `settled`: an input that moved or a row that is missing, of a closed or paid month with nothing left to book.
@@ -42,7 +42,7 @@ class Finding:
     after: str | None
     by: str
     settled: bool = False
-    # Of the lead, the spend day, the rate or the adjustment.
+    # Of the user, the lead, the account, the spend day, the rate or the adjustment.
     id: str | None = None
 
 

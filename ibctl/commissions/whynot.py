@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import config
-from ibctl.commissions import adjustments, rules, seals, snapshots, units
+from ibctl.commissions import adjustments, ibs, rules, seals, snapshots, units
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import IbctlError, RequestError
 from ibctl.leads import ownership_sql, programme_rules, qualification
@@ -100,8 +100,9 @@ def account(session: Session, ib: User, month: Month, *, lead: str | None = None
     total = session.execute(_TOTAL, values).scalar_one()
     settled = row is not None and row.payment_status in rules.SEALED
     sealed = settled or seals.closed(session, month) is not None
-    rest = _code_of_the_rest(ib, snapshot, sealed)
-    found = [_verdict(one, ib, month, counted, rest) for one in session.execute(_LEADS, values).mappings()]
+    role = ibs.roles(session, month, [ib.id])[ib.id]
+    rest = _code_of_the_rest(role, sealed)
+    found = [_verdict(one, ib, month, counted, rest, role) for one in session.execute(_LEADS, values).mappings()]
     excluded = Counter(one.code for one in found if one.code != COUNTED)
     _require_whole(ib, month, total, len(counted), excluded)
     chosen = _one(session, ib, found, lead) if lead else found
@@ -115,10 +116,9 @@ def _counted(snapshot: Snapshot | None) -> set[str]:
     return {lead for _, lead, _ in snapshot.inputs.earning}
 
 
-def _code_of_the_rest(ib: User, snapshot: Snapshot | None, sealed: bool) -> str:
+def _code_of_the_rest(role: Role, sealed: bool) -> str:
     """Say why a lead does not count yet that qualified in the month as the IB's."""
-    was_an_ib = sealed and snapshot is not None and snapshot.inputs.role == Role.IB
-    if ib.role is not Role.IB and not was_an_ib:
+    if role is not Role.IB:
         return "not_an_ib"
     return "sealed_before" if sealed else "not_calculated"
 
@@ -131,7 +131,7 @@ def _require_whole(ib: User, month: Month, total: int, counted: int, excluded: M
         )
 
 
-def _verdict(row: sa.RowMapping, ib: User, month: Month, counted: set[str], rest: str) -> Verdict:
+def _verdict(row: sa.RowMapping, ib: User, month: Month, counted: set[str], rest: str, role: Role) -> Verdict:
     code = COUNTED if row["id"] in counted else _code(row, ib, month, rest)
     why = "counts" if code == COUNTED else REASONS[code]
     if code == "other_owner":
@@ -142,7 +142,7 @@ def _verdict(row: sa.RowMapping, ib: User, month: Month, counted: set[str], rest
         there = _month(row["qualified"])
         why = f"qualified in {there}"
     elif code == "not_an_ib":
-        why = f"counts only for IBs, and {ib.email} is {ib.role.value}"
+        why = f"counts only for IBs, and {ib.email} {'is' if ib.role is role else 'was'} {role.value}"
     return Verdict(row["id"], row["lead"], code, why, row["status"] or "", row["captured"], row["qualified"])
 
 

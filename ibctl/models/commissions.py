@@ -209,6 +209,8 @@ class ClosedMonth(SQLModel, table=True):
     )
     closed_by: str = Field(sa_column=_text("closedBy"))
     reason: str | None = Field(default=None, sa_column=_text("reason", nullable=True))
+    # The ids of those who were no IBs then: what fell into the month earns them nothing, whatever they become.
+    administrators: list[str] = Field(sa_column=_array("administrators", Text))
     # {"ibs", "totalPayout", "carriedOut", …} as they were shown and confirmed.
     totals: dict[str, Any] = Field(sa_column=Column("totals", JSONB, nullable=False))
     # SHA-256 in hex over the digests of the month's snapshots, in the order of user ids.
@@ -242,7 +244,7 @@ class CommissionSnapshot(SQLModel, table=True):
     change_set_id: int = Field(sa_column=Column("changeSetId", BigInteger, nullable=False))
     # The terms in full and their `text`, so that a later change of plan changes nothing here.
     plan: dict[str, Any] = Field(sa_column=Column("plan", JSONB, nullable=False))
-    # {"zone", "from", "to", "baseCurrency", "accounts": [{"id", "account", "currency", "days"}],
+    # {"zone", "from", "to", "baseCurrency", "role", "accounts": [{"id", "account", "currency", "days"}],
     # "adjustments": [{"id", "kind", "amount", "leadId"}]}; why stands in `Adjustment`, for it may name persons.
     inputs: dict[str, Any] = Field(sa_column=Column("inputs", JSONB, nullable=False))
     # Of each lead that was captured or qualified in the month: its id, when (where that was in the month), its CPA

@@ -209,6 +209,7 @@ def upgrade() -> None:
         sa.Column("closedAt", TIMESTAMP(precision=3), nullable=False),
         sa.Column("closedBy", sa.Text, nullable=False),
         sa.Column("reason", sa.Text),
+        sa.Column("administrators", ARRAY(sa.Text), nullable=False),
         sa.Column("totals", JSONB, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
         sa.Column("changeSetId", sa.BigInteger, nullable=False),

@@ -339,7 +339,7 @@ def test_drift_of_many_ibs_reads_the_data_of_today_once(
     platform.sql('UPDATE "AdSpendHistory" SET "dailySpend" = 300')
     platform.lead(platform.user("new@x.y"), "2025-10-03", "2025-10-04", 100)
     with (
-        counting("WITH ib AS MATERIALIZED") as drafts, counting("ibctl.change c") as lookups,
+        counting("), ib AS MATERIALIZED") as drafts, counting("ibctl.change c") as lookups,
         counting("FROM ibctl.commission_snapshot WHERE id") as snapshots,
     ):  # fmt: skip
         rows = drifted(ibctl, "2025-10")

@@ -138,6 +138,109 @@ def test_what_an_ib_earned_in_a_closed_month_stays_earned_and_that_of_an_open_on
     assert "findings: 0" in do("verify").stderr
 
 
+def test_a_run_names_with_the_sum_whom_an_open_month_pays_no_more(
+    platform: Platform, ibctl: Run, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    platform.lead(ib, "2025-09-03", "2025-09-04", 900)
+    do("run", "--month", "2025-09")
+    become("ADMIN")
+    for words in (["--dry-run", "--quiet"], ["--format", "json"]):
+        result = do("run", "--month", "2025-09", *words)
+        said = " ".join(result.stderr.split())
+        assert "Warning: ib@x.y is ADMIN now, and 2025-09 earns no 270.00 USD any more" in said
+        assert "`ibctl commissions adjust ib@x.y 2025-09 270.00` books" in said
+    (row,) = json.loads(result.stdout)
+    assert (row["removed"], row["former"]) == (1, [{"email": "ib@x.y", "role": "ADMIN", "earned": 270}])
+    # It has happened, and is not said again.
+    assert "ADMIN" not in do("run", "--month", "2025-09").stderr
+
+
+def test_a_row_that_stays_for_what_is_booked_is_named_as_well(
+    platform: Platform, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    platform.lead(ib, "2025-09-03", "2025-09-04", 900)
+    do("run", "--month", "2025-09")
+    become("ADMIN")
+    booked = do("adjust", "ib@x.y", "2025-09", "5", "--reason", "agreed", "--yes")
+    assert "2025-09 earns no 270.00 USD any more" in " ".join(booked.stderr.split())
+    assert rows(platform)[9] == (5, 0, "PENDING")
+
+
+def test_closing_a_month_names_whom_it_pays_no_more_before_it_asks(
+    platform: Platform, ibctl: Run, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    platform.lead(ib, "2025-09-03", "2025-09-04", 900)
+    do("run", "--month", "2025-09")
+    become("ADMIN")
+    asked = ibctl("commissions", "close", "2025-09", "--format", "json")
+    assert asked.exit_code == 2
+    assert "ib@x.y is ADMIN now, and 2025-09 earns no 270.00 USD any more" in " ".join(asked.stderr.split())
+    (row,) = (row for row in json.loads(asked.stdout) if row["of"] == "of IBs no more")
+    assert (row["count"], row["sum"]) == (1, 270)
+
+
+def test_verify_says_before_the_run_what_a_role_changes(
+    platform: Platform, ibctl: Run, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    platform.lead(ib, "2025-09-03", "2025-09-04", 900)
+    platform.spend(ib, platform.account(ib), "2025-09-03", 10)
+    do("run", "--month", "2025-09")
+    become("ADMIN")
+    ok(ibctl("users", "edit", "ib@x.y", "--verified"))
+    found = ibctl("commissions", "verify", "2025-09", "--format", "json")
+    assert found.exit_code == 7
+    (row,) = json.loads(found.stdout)
+    assert [row[name] for name in ("email", "kind", "what", "before", "after", "id")] == [
+        "ib@x.y", "user", "role", "IB", "ADMIN", ib,
+    ]  # fmt: skip
+    assert "users set-role ib@x.y" in row["by"]
+
+
+def test_a_month_that_was_closed_while_somebody_was_an_administrator_earns_nothing_later(
+    platform: Platform, ibctl: Run, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    do("adjust", "ib@x.y", "2025-08", "5", "--reason", "agreed", "--yes")
+    become("ADMIN")
+    platform.lead(ib, "2025-08-03", "2025-08-04", 1000)
+    platform.lead(ib, "2025-09-03", "2025-09-04", 900)
+    do("close", "2025-08", "--yes")
+    do("close", "2025-09", "--yes")
+    assert rows(platform) == {8: (5, 0, "PENDING")}
+    become("IB")
+    assert "nothing is different" in do("drift").stderr
+    assert "findings: 0" in do("verify").stderr
+    for month in ("2025-08", "2025-09"):
+        (row,) = json.loads(do("why-not", "ib@x.y", month, "--format", "json").stdout)[month == "2025-08" :][:1]
+        assert (row["code"], row["why"]) == ("not_an_ib", "counts only for IBs, and ib@x.y was ADMIN")
+    none = ibctl("commissions", "explain", "ib@x.y", "2025-09")
+    assert (none.exit_code, "its role was ADMIN" in none.stderr) == (3, True)
+
+
+def test_a_late_lead_of_a_closed_month_counts_for_whoever_was_an_ib_then(
+    platform: Platform, ibctl: Run, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    do("close", "2025-09", "--yes")
+    become("ADMIN")
+    platform.lead(ib, "2025-09-03", "2025-09-04", 900)
+    # Whoever came since has the role of now.
+    platform.lead(platform.user("later@x.y", role="ADMIN"), "2025-09-03", "2025-09-04", 900)
+    found = ibctl("commissions", "drift", "--format", "json")
+    assert [(row["email"], row["difference"]) for row in json.loads(found.stdout)] == [("ib@x.y", 270)]
+
+
+def test_what_a_paid_row_earned_is_not_said_to_differ_because_of_a_role(
+    platform: Platform, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    do("adjust", "ib@x.y", "2025-09", "5", "--reason", "agreed", "--yes")
+    become("ADMIN")
+    platform.lead(ib, "2025-09-03", "2025-09-04", 900)
+    do("run", "--month", "2025-09")
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PAID\'')
+    become("IB")
+    assert "would be different" not in do("run", "--month", "2025-09").stderr
+    assert "nothing is different" in do("drift").stderr
+
+
 def test_what_a_true_up_booked_is_taken_back_by_no_role(
     platform: Platform, do: Callable[..., Result], become: Callable[[str], None], ib: str
 ) -> None:

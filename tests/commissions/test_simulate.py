@@ -59,7 +59,7 @@ def test_the_months_are_compared_with_what_they_were_calculated_by(platform_of_t
 
 def test_whoever_is_an_administrator_now_neither_gains_nor_loses(platform_of_two: Platform, ibctl: Run) -> None:
     for month in ("2025-09", "2025-10"):
-        assert ibctl("commissions", "run", "--month", month).exit_code == 0
+        assert ibctl("commissions", "close", month, "--yes").exit_code == 0
     platform_of_two.sql("UPDATE \"User\" SET role = 'ADMIN' WHERE email = 'big@x.y'")
     done = ibctl("commissions", "simulate", "--plan", "new.toml", *SPAN, "-f", "json")
     assert [(row["email"], row["difference"]) for row in json.loads(done.stdout)] == [("small@x.y", -10)]

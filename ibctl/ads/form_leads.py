@@ -22,8 +22,9 @@ from ibctl.ads import accounts, form_rules
 from ibctl.ads.accounts import Connection
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.integrations.facebook.forms import DAYS_KEPT, Form, FormLead
-from ibctl.leads import batches, importing
+from ibctl.leads import importing
 from ibctl.leads import rules as lead_rules
+from ibctl.leads import service as leads
 from ibctl.leads.settled import Settled, together
 from ibctl.leads.terms import Terms
 from ibctl.models import forms as models
@@ -151,7 +152,7 @@ def take(session: db.Transaction, form: Form, found: Sequence[FormLead], order: 
 
     Raises RequestError where it is not clear whose the page's leads are.
     """
-    db.lock(session, batches.LOCK)
+    db.lock(session, leads.LOCK)
     real = [lead for lead in found if not form_rules.is_test(lead)]
     fresh = _fresh(session, real)
     taken = Taken(len(found), len(found) - len(real), len(real) - len(fresh))

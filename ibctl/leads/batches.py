@@ -11,14 +11,13 @@ from sqlmodel import Session, col, select
 
 from ibctl import clock, db
 from ibctl.errors import NotFoundError, RequestError
+from ibctl.leads.service import LOCK
 from ibctl.models.imports import LeadImport, LeadImportReject
 from ibctl.models.ledger import ChangeSet
 
 if TYPE_CHECKING:
     from ibctl.leads.importing import Imported
 
-# Whoever creates leads holds this lock, since no unique index keeps two from creating the same email.
-LOCK = "leads import"
 COPY_REJECTS = 'COPY ibctl.lead_import_reject ("importId", row, code, field, message, cells) FROM STDIN'
 _STREAMED = {"stream_results": True, "yield_per": 2_000}
 

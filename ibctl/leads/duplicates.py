@@ -16,7 +16,7 @@ from sqlmodel import Session
 
 from ibctl.errors import UsageError
 from ibctl.exports import FETCH, exact
-from ibctl.leads import sql
+from ibctl.leads import contacts
 from ibctl.users import service as users
 
 # An email as its owner's mailbox: Gmail sees neither dots nor its other name, and most providers drop what follows `+`.
@@ -30,7 +30,7 @@ MAILBOX = f"""
          ELSE {_LOCAL} || '@' || {_DOMAIN} END
 """
 # 0049… is +49…. Fewer than seven digits, or one digit over and over, is nobody's number.
-_DIALLED = sql.phone_key("phone")
+_DIALLED = contacts.phone_key_sql("phone")
 _NUMBER = f"CASE WHEN starts_with({_DIALLED}, '00') THEN '+' || substr({_DIALLED}, 3) ELSE {_DIALLED} END"
 _DIGITS = f"ltrim({_NUMBER}, '+')"
 NUMBER = f"""

@@ -21,7 +21,7 @@ from sqlmodel import Session
 
 from ibctl import bulk, clock, config, db, ids
 from ibctl.errors import RequestError
-from ibctl.leads import batches, rows, rules, sql
+from ibctl.leads import batches, rows, rules, service, settled_sql, sql
 from ibctl.leads.settled import Settled, added
 from ibctl.leads.terms import Terms
 from ibctl.leads.update_sql import LOCK as LOCK_LEADS
@@ -112,7 +112,7 @@ class Importer:
 
     def step(self, session: db.Transaction, limit: int | None = None) -> Imported:
         """Import the rest of the file, or the next `limit` rows of it."""
-        db.lock(session, batches.LOCK)
+        db.lock(session, service.LOCK)
         if self.batch is not None:
             self.batch = batches.hold(session, self.batch)
         with self.progress(f"Reading {self.order.table.path.name}", self.order.table.size) as self._report:
@@ -300,7 +300,7 @@ _RANKS = {key.removesuffix("Key"): rank for rank, key in enumerate(sql.KEYS)}
 
 def _change(session: Session, statements: Statements | None, now: datetime) -> list[Settled]:
     """Change the leads that are there; return the months, being paid or paid, that this and the new ones touch."""
-    any_settled = session.execute(sql.ANY_SETTLED).scalar_one()
+    any_settled = session.execute(settled_sql.ANY).scalar_one()
     zone = {"zone": config.settings().timezone.key}
     found: list[Settled] = []
     if statements is not None:

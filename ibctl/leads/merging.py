@@ -12,8 +12,8 @@ from sqlmodel import Session
 from ibctl import clock, config, db, money, output, rendering
 from ibctl.errors import RequestError, UsageError
 from ibctl.leads import counted, merge_rules, rules, service
-from ibctl.leads.batches import LOCK
 from ibctl.leads.merge_rules import Money
+from ibctl.leads.service import LOCK
 from ibctl.leads.settled import together
 from ibctl.models.platform import Lead
 

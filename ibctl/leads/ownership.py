@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from ibctl import clock, config, db, ids, output, rendering
 from ibctl.errors import RequestError, UsageError
-from ibctl.leads import listing, naming, service, sharing_rules, sql
+from ibctl.leads import listing, naming, service, settled_sql, sharing_rules
 from ibctl.leads.settled import Settled, together
 from ibctl.models.platform import Lead, Role, User
 from ibctl.months import Month
@@ -142,7 +142,7 @@ def _in_order(owners: Sequence[tuple[User, int]]) -> list[tuple[User, int]]:
 
 def _settled(session: Session, lead_ids: Sequence[str]) -> list[Settled]:
     values = {"ids": list(lead_ids), "zone": config.settings().timezone.key}
-    return [Settled(*row) for row in session.execute(sql.SETTLED_BY_LEADS, values)]
+    return [Settled(*row) for row in session.execute(settled_sql.BY_LEADS, values)]
 
 
 # --------------------------------------------------------------------------------------------------------- transferring

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import clock, config, crypto, rendering, sealing
-from ibctl.leads import naming, sql, wording
+from ibctl.leads import contacts, naming, wording
 from ibctl.leads.wording import BLANK
 
 PREFIX = "erased-"
@@ -117,7 +117,7 @@ _FORGET_REFUSED = sa.text(
       SELECT DISTINCT p."importId", p.row FROM ibctl.lead_import_reject p
       CROSS JOIN LATERAL regexp_split_to_table(lower(CAST(p.cells AS text)), '"') cell
       CROSS JOIN LATERAL (
-        SELECT btrim(cell) AS word UNION SELECT {sql.phone_key("cell")}
+        SELECT btrim(cell) AS word UNION SELECT {contacts.phone_key_sql("cell")}
         UNION SELECT regexp_split_to_table(cell, '[\s<>,;]+')
       ) said
       JOIN (

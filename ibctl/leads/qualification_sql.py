@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from ibctl.leads import sql
+from ibctl.leads import settled_sql
 
 # One row for each lead: its terms, what it has done, and either `qualified` (when) or `reason` (why not). Parameters:
 # now (naive UTC), zone (a lead falls under the terms of the day of its capture there), ids, broker, ib (NULL: all). A
@@ -129,7 +129,7 @@ QUALIFY = sa.text(
     """
 )
 # The settled months in which these leads have qualified now. Parameters: ids, zone.
-SETTLED = sql.settled(
+SETTLED = settled_sql.settled(
     """
     SELECT id, "userId", CAST(NULL AS timestamp) AS "leadCapturedAt", "qualifiedAt" FROM "Lead"
     WHERE id = ANY(CAST(:ids AS text[]))

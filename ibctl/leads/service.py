@@ -14,8 +14,7 @@ from sqlmodel import Session, col, select
 
 from ibctl import config, db, exports, lookup, money, utf8
 from ibctl.errors import RequestError, UsageError
-from ibctl.leads import contacts, rules, sql
-from ibctl.leads.batches import LOCK
+from ibctl.leads import contacts, rules, settled_sql
 from ibctl.leads.settled import Settled, together
 from ibctl.models.ledger import ChangeSet, change
 from ibctl.models.platform import InvestorCredential, Lead, LeadActivity, Role, User
@@ -28,6 +27,8 @@ SHORTEST_PART = 3
 # What of a lead decides which commissions count it, and how much.
 COUNTED = frozenset({"userId", "leadCapturedAt", "qualifiedAt", "cpaEarned"})
 # What a lead cannot be without.
+# Whoever creates leads holds this lock, since no unique index keeps two from creating the same email.
+LOCK = "leads import"
 _REQUIRED = ("leadType", "source", "status", "leadCapturedAt", "ftdEarned", "cpaEarned")
 
 
@@ -139,7 +140,7 @@ class Changed:
 def settled(session: Session, leads: Sequence[Lead]) -> list[Settled]:
     """Return the months, being paid or paid, whose commissions these leads belong to as they are now."""
     parameters = {"ids": [lead.id for lead in leads], "zone": config.settings().timezone.key}
-    return [Settled(*row) for row in session.execute(sql.SETTLED_BY_LEADS, parameters)]
+    return [Settled(*row) for row in session.execute(settled_sql.BY_LEADS, parameters)]
 
 
 def add(session: Session, values: Mapping[str, Any], *, ib: str | None = None) -> Changed:
@@ -247,7 +248,7 @@ def _require_free(session: Session, lead: Lead, fields: Collection[str]) -> None
     same = {
         "trackingToken": col(Lead.tracking_token) == lead.tracking_token,
         "email": sa.func.lower(Lead.email) == (lead.email or "").lower(),
-        "phone": sa.literal_column(sql.phone_key("phone")) == contacts.phone_key(lead.phone or ""),
+        "phone": sa.literal_column(contacts.phone_key_sql("phone")) == contacts.phone_key(lead.phone or ""),
     }
     for field in fields:
         value = getattr(lead, attribute(field))

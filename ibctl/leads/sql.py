@@ -1,4 +1,4 @@
-"""The import of a file of leads, as SQL over sets; and which months a change of leads touches.
+"""The import of a file of leads, as SQL over sets.
 
 `lead_file` holds a file's rows until all is done. A row is refused when it has a `code`; one with a `known`
 lead changes that one when it is marked as `changed`, and says nothing new otherwise; all others are to be created. The
@@ -11,19 +11,11 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from ibctl.leads import ownership_sql
+from ibctl.leads import contacts, settled_sql
 
 # With how many leads of the same email or phone a row is compared. Where a placeholder ("000000") stands in a hundred
 # thousand rows and on as many leads, comparing each with each would never end.
 COMPARED = 20
-
-
-def phone_key(column: str) -> str:
-    """Return the SQL of what two writings of a number have in common; `contacts.phone_key` is the same in Python."""
-    # Six calls of replace() take a third of the time of one translate().
-    for mark in " -./()":
-        column = f"replace({column}, '{mark}', '')"
-    return column
 
 
 def _trimmed(column: str) -> str:
@@ -50,7 +42,7 @@ ADD_SCHEMA = sa.text("SELECT set_config('search_path', current_setting('search_p
 _FILE = f"""(
       line integer NOT NULL, id text, code text, field text, message text, known text, changed boolean,
       {", ".join(f'"{name}" {kind}' for name, kind in FIELDS.items())},
-      "phoneKey" text GENERATED ALWAYS AS ({phone_key("phone")}) STORED
+      "phoneKey" text GENERATED ALWAYS AS ({contacts.phone_key_sql("phone")}) STORED
     )"""
 CREATE_FILE = sa.text(f"CREATE UNLOGGED TABLE ibctl.lead_file {_FILE}")
 CREATE_TEMPORARY_FILE = sa.text(f"CREATE TEMP TABLE lead_file {_FILE} ON COMMIT DROP")
@@ -72,7 +64,7 @@ def copy_file(fields: Sequence[str]) -> str:
 
 
 # The columns that name a lead, in the order in which a match is told; and how a lead writes them.
-KEYS = {"trackingToken": 'l."trackingToken"', "email": "lower(l.email)", "phoneKey": phone_key("l.phone")}
+KEYS = {"trackingToken": 'l."trackingToken"', "email": "lower(l.email)", "phoneKey": contacts.phone_key_sql("l.phone")}
 
 _KNOWN = " UNION ALL ".join(
     f"""
@@ -94,7 +86,7 @@ CREATE_KNOWN = sa.text(
 # How a lead writes what a row may say about it.
 THEIRS = {
     "email": "lower(l.email)",
-    "phoneKey": phone_key("l.phone"),
+    "phoneKey": contacts.phone_key_sql("l.phone"),
     **{key: f'l."{key}"' for key, kind in FIELDS.items() if kind.startswith("timestamp") and key != "updatedAt"},
     **{key: f'CAST(l."{key}" AS numeric)' for key, kind in FIELDS.items() if kind == "numeric"},
     **{key: _trimmed(f'l."{key}"') for key in ("firstName", "broker", "source", "trackingToken", "systemeContactId")},
@@ -265,44 +257,8 @@ REFUSED_BY_CODE = sa.text(
 )
 REFUSED = sa.text("SELECT line, code, coalesce(field, ''), message FROM lead_file WHERE code IS NOT NULL ORDER BY line")
 
-# ------------------------------------------------------------------------------------------------------- settled months
-
-
-def settled(leads: str) -> sa.TextClause:
-    """Return the SELECT of the settled months in which leads count; `leads` has userId and both dates.
-
-    Settled is what is closed, being paid or paid. A lead that was transferred counts for the IB whose it was at the
-    time. Parameter besides those of `leads`: zone, in which months are cut.
-    """
-    return sa.text(
-        f"""
-        SELECT to_char(local.there, 'YYYY-MM') AS month, coalesce(c."paymentStatus", 'CLOSED') AS status,
-               array_agg(DISTINCT u.email), count(DISTINCT l.id)
-        FROM ({leads}) l
-        CROSS JOIN LATERAL (VALUES (l."leadCapturedAt"), (l."qualifiedAt")) fact (moment)
-        CROSS JOIN LATERAL (SELECT fact.moment AT TIME ZONE 'UTC' AT TIME ZONE :zone AS there) local
-        {ownership_sql.former("fact.moment")}
-        JOIN "User" u ON u.id = {ownership_sql.OWNER}
-        LEFT JOIN "IbCommission" c ON c."userId" = u.id AND c."paymentStatus" IN ('PROCESSING', 'PAID')
-          AND c.year = extract(year FROM local.there) AND c.month = extract(month FROM local.there)
-        LEFT JOIN ibctl.closed_month m
-          ON m.year = extract(year FROM local.there) AND m.month = extract(month FROM local.there)
-        WHERE c.id IS NOT NULL OR m.id IS NOT NULL AND u.role = 'IB'
-        GROUP BY 1, 2 ORDER BY 1, 2
-        """
-    )
-
-
-SETTLED_BY_UPDATE = settled('SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM lead_counted')
-SETTLED_BY_IMPORT = settled(
+# The settled months in which leads count: those that rows change, and those that are created.
+SETTLED_BY_UPDATE = settled_sql.settled('SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM lead_counted')
+SETTLED_BY_IMPORT = settled_sql.settled(
     f'SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM lead_file f WHERE {NEW} AND "userId" IS NOT NULL'
 )
-# Whether any month is: mostly none is, and the leads need not be looked at.
-ANY_SETTLED = sa.text(
-    """
-    SELECT EXISTS (SELECT FROM ibctl.closed_month)
-      OR EXISTS (SELECT FROM "IbCommission" WHERE "paymentStatus" IN ('PROCESSING', 'PAID'))
-    """
-)
-# Parameter: ids.
-SETTLED_BY_LEADS = settled('SELECT id, "userId", "leadCapturedAt", "qualifiedAt" FROM "Lead" WHERE id = ANY(:ids)')

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl.leads import sql
+from ibctl.leads import contacts
 
 # In the place of what a text said about a person.
 BLANK = "[erased]"
@@ -61,12 +61,13 @@ _CREATE_WORDS = sa.text(
         UNION SELECT btrim(word, '''".!?-') FROM regexp_split_to_table(said, '[][\s<>,;(){{}}=\:/|]+') word
         UNION SELECT btrim(word, '.!?-') FROM regexp_split_to_table(said, '[][\s<>,;(){{}}=\:/|''"]+') word) w (word)
       UNION
-      SELECT said, n.match[1], {sql.phone_key("n.match[1]")}
+      SELECT said, n.match[1], {contacts.phone_key_sql("n.match[1]")}
       FROM lead_text CROSS JOIN LATERAL regexp_matches(said, '\+?[0-9][0-9 ()./-]{{4,}}[0-9]', 'g') n (match)
     ), known AS (
       SELECT lower(name) AS key FROM lead_named WHERE kind = 'known'
       UNION SELECT lower(replace(name, '''', '''"''"''')) FROM lead_named WHERE kind = 'known'
-      UNION SELECT {sql.phone_key("name")} FROM lead_named WHERE kind = 'known' AND name ~ '^\+?[0-9][-0-9 ()./]+$'
+      UNION SELECT {contacts.phone_key_sql("name")} FROM lead_named
+      WHERE kind = 'known' AND name ~ '^\+?[0-9][-0-9 ()./]+$'
     ), about AS (
       SELECT command AS said FROM ibctl.change_set WHERE id IN (SELECT "changeSetId" FROM lead_about)
       UNION SELECT reason FROM ibctl.change_set WHERE id IN (SELECT "changeSetId" FROM lead_about)

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from ibctl import config, db
 from ibctl.admin.audit import undo as undoing
 from ibctl.errors import RequestError
-from ibctl.leads import batches
+from ibctl.leads import service as leads
 from tests.admin.undo_cases import Run, Sql, lead, state, take_back, user, write
 from tests.conftest import command
 
@@ -169,7 +169,7 @@ def test_many_rows_go_by_sets_and_halves(sql: Sql) -> None:
     assert state(sql, ['"Lead"']) == before
 
 
-@pytest.mark.parametrize("lock", ["commissions run", batches.LOCK])
+@pytest.mark.parametrize("lock", ["commissions run", leads.LOCK])
 def test_an_undo_of_leads_waits_for_a_run_that_counts_or_imports_leads(
     sql: Sql, monkeypatch: pytest.MonkeyPatch, lock: str
 ) -> None:

@@ -44,6 +44,11 @@ class Movement:
     listed: bool = False
     paid_is: Sign | None = None
 
+    @property
+    def other_sign(self) -> Sign:
+        """The sign that was not taken for money that left."""
+        return "positive" if self.paid_is == "negative" else "negative"
+
 
 def kind(source: Source) -> Kind:
     """Tell what a file is from how it begins. Raises RequestError when it cannot be read or is too large."""

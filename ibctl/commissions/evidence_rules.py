@@ -214,38 +214,6 @@ def _weigh(movement: Movement, due: Due) -> str | None:
     return "double" if before.sent == due.amount else "short" if due.sent < due.amount else "over"
 
 
-def contradicted(movement: Movement, due: Due, sha256: str) -> Taken | None:
-    """Return the kept evidence that is this very movement with the other sign, where but a sign tells the direction.
-
-    It is the same one by the bank's name for it, by the file's bytes, or because its sign was in doubt already.
-    """
-    if movement.paid_is is None:
-        return None
-    opposite = -taken(movement).amount
-    for one in due.taken.get(movement.currency, ()):
-        same = one.doubtful or one.sha256 == sha256 or (movement.bank_reference or "") == one.bank_reference
-        if (one.day, one.amount) == (movement.booked_on, opposite) and same:
-            return one
-    return None
-
-
-def contradiction(movement: Movement, due: Due, before: Taken) -> str:
-    """Say that a movement was taken before as the opposite, and what to do."""
-    was, would = ("left", "came back") if before.amount > 0 else ("came back", "left")
-    # What a payment is PAID by stays.
-    proof = due.status == "PAID" and before.amount > 0
-    back = "" if proof else f"; if it was wrong then, `ibctl undo {before.change_set}` takes it back"
-    return (
-        f"{movement.where}: {currencies.show(movement.amount, movement.currency)} for {due.reference} on "
-        f"{movement.booked_on} {was}, says {before.file}, and by --paid-is {movement.paid_is} the same {would}; "
-        f"nothing was taken: if that is wrong, say --paid-is {_other(movement)}{back}"
-    )
-
-
-def _other(movement: Movement) -> str:
-    return "positive" if movement.paid_is == "negative" else "negative"
-
-
 def explain(one: Judged) -> str:
     """Say in words what is wrong with a movement, and what to do; nothing where nothing is, any more."""
     if not one.is_open:
@@ -279,7 +247,7 @@ def _turned(movement: Movement) -> str:
         )
     return (
         "money came back of which nothing was seen leaving: where that sign means that it left, `ibctl undo` this and "
-        f"say --paid-is {_other(movement)}; else reconcile what tells of its leaving"
+        f"say --paid-is {movement.other_sign}; else reconcile what tells of its leaving"
     )
 
 

@@ -114,14 +114,15 @@ def show(
     Example: ibctl commissions payees show ib@x.y
     """
     with db.reading() as session:
-        user = ibs.find(session, ib)
+        # Of somebody who is an IB no more, too: the list names it.
+        user = users.find(session, ib)
         row = payees.as_row(user, payees.find(session, user))
     output.show_record(row, COLUMNS, output.Listing(form, to_file, columns))
 
 
 @payees_app.command("list")
 def list_(
-    missing: Annotated[bool, typer.Option("--missing", help="The IBs that have none.")] = False,
+    missing: Annotated[bool, typer.Option("--missing", help="Who has none, IB or to be paid still.")] = False,
     shared: Annotated[bool, typer.Option("--shared", help="Those whose account is another IB's too.")] = False,
     limit: output.LimitOption = 50,
     form: output.FormatOption = output.Format.table,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -157,14 +158,25 @@ def _reader(ibs: Mapping[str, str]) -> Any:
 
 
 def listing(session: Session, *, missing: bool, limit: int = 0) -> tuple[Iterator[dict[str, Any]], int]:
-    """Return the payees, the newest first, or with `missing` the IBs that have none; and how many there are."""
-    is_ib = sa.and_(col(User.role) == Role.IB, col(Payee.id).is_(None) if missing else col(Payee.id).is_not(None))
+    """Return the payees, the newest first, or with `missing` who has none and needs one; and how many there are.
+
+    Whoever is no IB any more counts like one: it has a payee still, or a commission that is to be paid.
+    """
+    needs = sa.or_(col(User.role) == Role.IB, col(User.id).in_(_unpaid()))
+    wanted = sa.and_(needs, col(Payee.id).is_(None)) if missing else col(Payee.id).is_not(None)
     joined = sa.outerjoin(User, Payee, col(Payee.id) == col(User.id))
-    total = session.execute(sa.select(sa.func.count()).select_from(joined).where(is_ib)).scalar_one()
+    total = session.execute(sa.select(sa.func.count()).select_from(joined).where(wanted)).scalar_one()
     newest = col(User.created_at if missing else Payee.changed_at).desc()
-    query: Any = sa.select(User, Payee).select_from(joined).where(is_ib).order_by(newest, col(User.id))
+    query: Any = sa.select(User, Payee).select_from(joined).where(wanted).order_by(newest, col(User.id))
     found = session.execute(query.limit(limit or None)).all()
     return (as_row(user, payee) for user, payee in found), int(total)
+
+
+def _unpaid() -> Any:
+    """Select who has a commission that is to be paid, once it is not held any more."""
+    payout = col(IbCommission.total_payout)
+    unpaid = col(IbCommission.payment_status).in_(["PENDING", "HELD"])
+    return sa.select(col(IbCommission.user_id)).where(unpaid, payout > 0, payout < math.inf)
 
 
 def shared(session: Session) -> list[dict[str, Any]]:

@@ -355,8 +355,9 @@ def reconcile(
     batch: BatchArgument,
     file: Annotated[Path, typer.Argument(help="A camt.053, MT940 or CSV file; - is stdin.", show_default=False)],
     paid_is: Annotated[
-        Literal["positive", "negative"], typer.Option("--paid-is", help="In CSV: the sign of an amount that left.")
-    ] = "positive",
+        Literal["positive", "negative"] | None,
+        typer.Option("--paid-is", help="In CSV: the sign of an amount that left.", show_default=False),
+    ] = None,
     form: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
@@ -371,13 +372,14 @@ def reconcile(
     takes a file back that was misread, but for what made a payment PAID.
 
     CSV needs the columns reference, amount, currency and date; id, status and
-    direction are understood.
+    direction are understood. Where but a sign says that money came back, and
+    not the same file that it left, --paid-is has to say what the sign means.
 
     Example: ibctl commissions payouts reconcile 2025-10-1 statement.xml
     """
     read = reconciling.read(file, paid_is=paid_is)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
-        result = reconciling.reconcile(session, batch, read.movements, file=read.file, sha256=read.sha256)
+        result = reconciling.reconcile(session, batch, read)
     output.show(result.rows, EVIDENCE_COLUMNS, Listing(Format(form)))
     if result.passed_over:
         output.note(f"{read.file}: {result.passed_over:,} movements are none of the batch's")

@@ -23,7 +23,7 @@ from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from ibctl import currencies, output
+from ibctl import currencies, output, rendering
 from ibctl.errors import UsageError
 from ibctl.months import Month
 
@@ -123,6 +123,9 @@ def reason_to_skip(row: Mapping[str, Any], choice: Choice, rates: Mapping[str, R
     return _trouble_with_payee(row, choice, rates)
 
 
+_FINER = "PENDING until `payees set` names another currency; a plan's minimum carries such sums on"
+
+
 def _trouble_with_payee(row: Mapping[str, Any], choice: Choice, rates: Mapping[str, Rate]) -> tuple[str, str] | None:
     if row["method"] is None:
         return "no_payee", "`ibctl commissions payees set` says where its money goes"
@@ -132,7 +135,7 @@ def _trouble_with_payee(row: Mapping[str, Any], choice: Choice, rates: Mapping[s
         days = f"from {choice.rate_day - OLDEST_RATE} to {choice.rate_day}"
         return "no_rate", f"no rate of {row['currency']} {days}: `ibctl commissions rates import`"
     if not payable(row["amount"], rates[row["currency"]], row["currency"], choice.method):
-        return "too_small", f"less than the smallest unit of {row['currency']}"
+        return "too_small", f"less than the smallest unit of {row['currency']}: {_FINER}"
     return None
 
 
@@ -154,9 +157,10 @@ def sums(amounts: Iterable[tuple[Decimal, str]]) -> str:
 
 
 def grouped(skipped: Iterable[Skipped]) -> Iterable[str]:
-    """Say who was left out and why, a line for each reason."""
+    """Say who was left out and why, a line for each reason; how many, where there are more than one."""
     by_code: dict[tuple[str, str], list[str]] = {}
     for one in skipped:
         by_code.setdefault((one.code, one.why), []).append(one.email)
     for (code, why), emails in by_code.items():
-        yield f"left out, {code}: {output.some(emails)} ({why})"
+        count = f"{rendering.counted(len(emails), 'IB')}, " if len(emails) > 1 else ""
+        yield f"left out, {code}: {count}{output.some(emails)} ({why})"

@@ -14,9 +14,10 @@ from sqlmodel import Session, col, select
 from ibctl import clock, currencies, db
 from ibctl.commissions import bank_files, payouts
 from ibctl.commissions import evidence_rules as rules
+from ibctl.commissions import evidence_signs as signs
 from ibctl.commissions.bank_files import Movement, Sign
 from ibctl.commissions.evidence_rules import Due, Judged, Taken
-from ibctl.errors import RequestError
+from ibctl.errors import RequestError, UsageError
 from ibctl.models.payouts import PayoutBatch, PayoutItem, PayoutPayment
 from ibctl.tabular.source import open_source
 
@@ -54,37 +55,40 @@ _MARK_PAID = sa.text(
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a file reports, what it is called (`stdin` where it was piped in), and the SHA-256 of its bytes."""
+    """What a file reports, what it is called (`stdin` where it was piped in), and the SHA-256 of its bytes.
 
-    movements: list[Movement]
+    `sign_told`: somebody said which sign means that money left.
+    """
+
+    movements: Sequence[Movement]
     file: str
     sha256: str
+    sign_told: bool = False
 
 
-def read(path: Path, *, paid_is: Sign) -> Evidence:
+def read(path: Path, *, paid_is: Sign | None) -> Evidence:
     """Read a file; `-` is standard input. Raises RequestError as `bank_files.movements` does."""
     with open_source(path) as source:
-        return Evidence(bank_files.movements(source, paid_is=paid_is), source.path.name, source.sha256())
+        found = bank_files.movements(source, paid_is=paid_is or "positive")
+        return Evidence(found, source.path.name, source.sha256(), paid_is is not None)
 
 
-def reconcile(
-    session: db.Transaction, batch_id: str, movements: Sequence[Movement], *, file: str, sha256: str
-) -> Reconciliation:
+def reconcile(session: db.Transaction, batch_id: str, evidence: Evidence) -> Reconciliation:
     """Take a file's movements as evidence for a batch; what was taken before is not taken again.
 
     Raises RequestError when a commission that is proven to be paid is not PROCESSING any more, or a movement was taken
-    before with the other sign.
+    before with the other sign; UsageError when but a sign says that money came back, and nobody told which means what.
     """
     db.lock(session, payouts.LOCK)
     batch = payouts.find(session, batch_id, for_update=True)
     items = {item.id: item for item in payouts.items(session, batch)}
     known = {one.id: one for one in _evidence(session, batch)}
     dues = _dues(items.values(), known.values())
-    identified = list(rules.identified(batch.id, movements))
+    identified = list(rules.identified(batch.id, evidence.movements))
     new = [(number, movement) for number, movement in identified if number not in known]
-    _require_consistent(new, dues, sha256)
-    judged = list(rules.judge(new, dues, _elsewhere(session, movements, dues)))
-    session.add_all(_payment(session, batch, one, file, sha256) for one in judged)
+    _require_clear_signs([movement for _, movement in new], dues, evidence)
+    judged = list(rules.judge(new, dues, _elsewhere(session, evidence.movements, dues)))
+    session.add_all(_payment(session, batch, one, evidence) for one in judged)
     proven = [items[due.id] for due in dues.values() if due.status == "PROCESSING" and due.proven]
     paid = _mark_paid(session, batch, proven, dues)
     by_id = {due.id: due for due in dues.values()}
@@ -117,13 +121,18 @@ def _taken(kept: PayoutPayment) -> Taken:
     )  # fmt: skip
 
 
-def _require_consistent(new: Iterable[tuple[str, Movement]], dues: Mapping[str, Due], sha256: str) -> None:
-    """Refuse a file of which a movement was taken before as the opposite: one of the two readings is wrong."""
-    for _, movement in new:
-        due = rules.belongs(movement, dues)
-        before = rules.contradicted(movement, due, sha256) if due else None
-        if due and before:
-            raise RequestError(rules.contradiction(movement, due, before))
+def _require_clear_signs(new: Sequence[Movement], dues: Mapping[str, Due], evidence: Evidence) -> None:
+    """Refuse a file whose signs may mean either, or of which a movement was taken before as the opposite."""
+    file = signs.told(evidence.movements, dues)
+    for reference, movements in signs.told(new, dues).items():
+        due = dues[reference]
+        open_one = None if evidence.sign_told else signs.undecided(movements, due, file)
+        if open_one is not None:
+            raise UsageError(signs.question(open_one, due, evidence.file))
+        for movement in movements:
+            before = signs.contradicted(movement, due, file, evidence.sha256)
+            if before is not None:
+                raise RequestError(signs.contradiction(movement, due, before))
 
 
 def _elsewhere(session: Session, movements: Iterable[Movement], dues: Mapping[str, Due]) -> frozenset[str]:
@@ -132,12 +141,12 @@ def _elsewhere(session: Session, movements: Iterable[Movement], dues: Mapping[st
     return frozenset(session.exec(select(PayoutItem.reference).where(col(PayoutItem.reference).in_(named))))
 
 
-def _payment(session: db.Transaction, batch: PayoutBatch, one: Judged, file: str, sha256: str) -> PayoutPayment:
+def _payment(session: db.Transaction, batch: PayoutBatch, one: Judged, evidence: Evidence) -> PayoutPayment:
     moved = one.movement
     return PayoutPayment(
         id=one.id, batch_id=batch.id, item_id=one.due.id if one.due else None, direction=moved.direction,
         booked_on=moved.booked_on, amount=moved.amount, currency=moved.currency, bank_reference=moved.bank_reference,
-        finding=one.finding, file_name=file, sha256=sha256, change_set_id=session.change_set_id,
+        finding=one.finding, file_name=evidence.file, sha256=evidence.sha256, change_set_id=session.change_set_id,
     )  # fmt: skip
 
 

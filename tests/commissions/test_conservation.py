@@ -20,6 +20,7 @@ from ibctl import config, crypto, currencies, db, ids, money
 from ibctl.admin.audit import undo as undoing
 from ibctl.commissions import adjustments, closing, drifting, payouts, plan_files, plans, reconciling, service
 from ibctl.commissions.bank_files import Movement
+from ibctl.commissions.reconciling import Evidence
 from ibctl.errors import RequestError
 from ibctl.leads import service as leads
 from ibctl.models.platform import User
@@ -231,7 +232,7 @@ class Books(RuleBasedStateMachine):
         currency = config.settings().base_currency
         moved = Movement("row 1", direction, date(2025, 6, day), amount, currency, (reference,), None)
         with self.writing() as session:
-            reconciling.reconcile(session, batch, [moved], file="proof.csv", sha256=reference)
+            reconciling.reconcile(session, batch, Evidence([moved], "proof.csv", reference))
 
     @invariant()
     def what_is_paid_never_changes(self) -> None:

@@ -277,11 +277,36 @@ def test_whatever_is_wrong_with_a_file_nothing_of_it_is_quoted(
     assert IBAN[2:] not in ended.stderr
 
 
+def missing(ibctl: Run) -> list[tuple[str, None]]:
+    rows = json.loads(ibctl("commissions", "payees", "list", "--missing", "-f", "json").stdout)
+    return sorted((row["email"], row["account"]) for row in rows)
+
+
 def test_who_has_no_payee_is_listed(platform: Platform, ibctl: Run) -> None:
     platform.user("a@x.y")
     platform.user("admin@x.y", role="ADMIN")
-    rows = json.loads(ibctl("commissions", "payees", "list", "--missing", "-f", "json").stdout)
-    assert [(row["email"], row["account"]) for row in rows] == [("a@x.y", None)]
+    assert missing(ibctl) == [("a@x.y", None)]
+
+
+@pytest.mark.parametrize(
+    ("status", "payout", "named"),
+    [("PENDING", 70, True), ("HELD", 70, True), ("PAID", 70, False), ("PENDING", 0, False)],
+)
+def test_who_is_an_ib_no_more_needs_a_payee_while_something_is_to_be_paid(
+    platform: Platform, sql: Sql, ibctl: Run, status: str, payout: float, named: bool
+) -> None:
+    earner(platform, "was@x.y", payout, status)
+    sql("UPDATE \"User\" SET role = 'ADMIN'")
+    assert missing(ibctl) == ([("was@x.y", None)] if named else [])
+
+
+def test_the_payee_of_who_is_an_ib_no_more_is_listed_and_shown(platform: Platform, sql: Sql, ibctl: Run) -> None:
+    platform.user("was@x.y")
+    payee(platform, "was@x.y")
+    sql("UPDATE \"User\" SET role = 'ADMIN'")
+    (row,) = json.loads(ibctl("commissions", "payees", "list", "-f", "json").stdout)
+    assert row["email"] == "was@x.y"
+    assert json.loads(ibctl("commissions", "payees", "show", "was@x.y", "-f", "json").stdout) == [row]
 
 
 def test_ibs_that_share_an_account_are_found(platform: Platform, ibctl: Run) -> None:

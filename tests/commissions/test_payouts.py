@@ -226,6 +226,23 @@ def test_no_rate_is_guessed(platform: Platform, sql: Sql, ibctl: Run) -> None:
                                                   ("a@x.y", "PROCESSING", "83.33", "EUR")]  # fmt: skip
 
 
+def test_what_is_less_than_a_payees_smallest_unit_is_counted_and_named_with_what_to_do(
+    platform: Platform, sql: Sql, ibctl: Run
+) -> None:
+    two(platform)
+    platform.rate("2025-10-31", "JPY", "0.0067")
+    for email in ("s@x.y", "t@x.y"):
+        earner(platform, email, 0.003)
+        payee(platform, email, currency="JPY")
+    ended = ibctl(*CREATE, "--yes")
+    assert ended.exit_code == 6
+    words = "less than the smallest unit of JPY: PENDING until `payees set` names another currency"
+    assert f"left out, too_small: 2 IBs, s@x.y, t@x.y ({words}; a plan's minimum carries such sums on)" in ended.stderr
+    assert {email for email, status in statuses(sql).items() if status == "PENDING"} == {"s@x.y", "t@x.y"}
+    alone = ibctl(*CREATE, "--yes")
+    assert (alone.exit_code, "left out, too_small: 2 IBs, s@x.y, t@x.y" in alone.stderr) == (3, True)
+
+
 def test_a_rate_of_a_week_before_holds(platform: Platform, sql: Sql, ibctl: Run) -> None:
     earner(platform, "k@x.y", 100)
     payee(platform, "k@x.y", currency="KWD")

@@ -116,7 +116,7 @@ def attempts(lead: str) -> dict[str, list[str]]:
         "commissions payouts cancel": ["2025-10-1"],
         "commissions payouts approve": ["2025-10-1"],
         "commissions payouts export": ["2025-10-1"],
-        "commissions payouts reconcile": ["2025-10-1", "again.csv"],
+        "commissions payouts reconcile": ["2025-10-1", "again.csv", "--paid-is", "positive"],
         "users deactivate": ["a@x.y"],
         "users edit": ["a@x.y", "--email", "z@x.y"],
     }

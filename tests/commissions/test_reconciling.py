@@ -48,7 +48,7 @@ def findings(result: Result) -> list[tuple[str | None, str | None, bool]]:
 
 
 def reconcile(ibctl: Run, *rows: str, code: int) -> list[tuple[str | None, str | None, bool]]:
-    ended = ibctl(*RECONCILE, csv_file(*rows), "-f", "json")
+    ended = ibctl(*RECONCILE, csv_file(*rows), "--paid-is", "positive", "-f", "json")
     assert ended.exit_code == code, ended.stderr
     return findings(ended)
 

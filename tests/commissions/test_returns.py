@@ -21,6 +21,7 @@ from tests.conftest import Result
 Run = Callable[..., Result]
 Sql = Callable[..., list[tuple[Any, ...]]]
 RECONCILE = ("commissions", "payouts", "reconcile", "2025-10-1")
+POSITIVE = ("--paid-is", "positive")
 EXPORT = ("commissions", "payouts", "export", "2025-10-1", "-o", "out")
 A = "IB202510B1N00001"
 
@@ -66,7 +67,7 @@ def account(ibctl: Run) -> tuple[list[tuple[str, str]], str]:
 
 def test_a_payment_read_with_the_wrong_sign_is_not_paid_twice(batch: Platform, sql: Sql, ibctl: Run) -> None:
     wrong = given(row("-100.00", 5))
-    ended = ibctl(*RECONCILE, wrong)
+    ended = ibctl(*RECONCILE, wrong, *POSITIVE)
     assert (ended.exit_code, statuses(sql)["a@x.y"]) == (7, "PROCESSING")
     assert f"{A}: turned, money came back of which nothing was seen leaving" in ended.stderr
     assert "`ibctl undo` this and say --paid-is negative" in ended.stderr
@@ -85,13 +86,13 @@ def test_a_payment_read_with_the_wrong_sign_is_not_paid_twice(batch: Platform, s
 def test_what_is_in_doubt_is_neither_exported_nor_believed(batch: Platform, sql: Sql, ibctl: Run) -> None:
     """A payment and its return, of a file whose signs are read the wrong way round."""
     both = f"reference,amount,currency,date,id\n{A},-100,USD,2025-11-05,T1\n{A},100,USD,2025-11-07,T2\n"
-    ended = ibctl(*RECONCILE, given(both), "-f", "json")
+    ended = ibctl(*RECONCILE, given(both), *POSITIVE, "-f", "json")
     assert [one["finding"] for one in json.loads(ended.stdout)] == ["turned", "turned"]
     assert (ended.exit_code, statuses(sql)["a@x.y"]) == (7, "PROCESSING")
-    again = ibctl(*RECONCILE, given(both))
+    again = ibctl(*RECONCILE, given(both), *POSITIVE)
     assert (again.exit_code, "nothing new in the file" in again.stderr) == (7, True)
     ibctl("undo", "2", "--yes")
-    ibctl(*RECONCILE, given(row("-100", 5)))
+    ibctl(*RECONCILE, given(row("-100", 5)), *POSITIVE)
     handed = ibctl(*EXPORT)
     assert handed.exit_code == 6
     assert f"left out, until it is clear what has left for them: {A}" in handed.stderr
@@ -109,13 +110,13 @@ def test_a_file_that_proved_a_payment_is_not_read_the_other_way_round(batch: Pla
     assert "say --paid-is positive" in turned.stderr
     assert "undo" not in turned.stderr
     assert sql("SELECT count(*) FROM ibctl.payout_payment") == [(1,)]
-    assert ibctl(*RECONCILE, given(row("-100.00", 8, 2))).exit_code == 7
+    assert ibctl(*RECONCILE, given(row("-100.00", 8, 2)), *POSITIVE).exit_code == 7
     contrary = ibctl(*RECONCILE, given(row("-100.00", 8, 2)), "--paid-is", "negative")
     assert (contrary.exit_code, "if it was wrong then, `ibctl undo " in contrary.stderr) == (3, True)
 
 
 def test_a_file_read_before_the_one_with_the_payment_is_made_good_by_it(batch: Platform, sql: Sql, ibctl: Run) -> None:
-    assert ibctl(*RECONCILE, given(row("-100.00", 9, 2))).exit_code == 7
+    assert ibctl(*RECONCILE, given(row("-100.00", 9, 2)), *POSITIVE).exit_code == 7
     assert ibctl(*RECONCILE, given(row("100.00", 5, 1))).exit_code == 7  # it came back since
     assert statuses(sql)["a@x.y"] == "PROCESSING"
     assert ibctl(*RECONCILE, given(row("100.00", 12, 3))).exit_code == 0
@@ -236,7 +237,7 @@ def test_what_left_in_another_currency_and_came_back_is_settled(batch: Platform,
     assert ibctl(*CANCEL, "2025-10-1", "--only", "a@x.y", "--yes").exit_code == 3
     assert ibctl(*EXPORT).exit_code == 6
     assert [reference for reference, _, _ in exported()] == ["IB202510B1N00002"]
-    ibctl(*RECONCILE, given(row("-90.00", 5, 2, "EUR"), "back.csv"))
+    ibctl(*RECONCILE, given(row("-90.00", 5, 2, "EUR"), "back.csv"), *POSITIVE)
     assert ibctl(*RECONCILE, given(row("100.00", 8, 3), "paid.csv")).exit_code == 0
     assert (statuses(sql)["a@x.y"], doctor(ibctl)) == ("PAID", [])
     for name in ("bank.csv", "back.csv"):

@@ -29,7 +29,8 @@ from ibctl.months import Month
 class Drift:
     """What an IB's month earned when it was calculated last, and earns by the data of today; in the base currency.
 
-    `booked` was booked about the month since; `difference` is `now` less `then` and `booked`.
+    `booked` was booked about the month since; `difference` is `now` less `then` and `booked`. `moved` are the inputs
+    that have moved since the last true-up, without the leads that clawbacks have booked, unless there are no others.
     """
 
     user_id: str
@@ -54,9 +55,11 @@ class Drift:
 EARNED = """(CAST(n.figures->>'balance' AS numeric) - CAST(n.figures->>'adjustments' AS numeric)
   - CAST(n.figures->>'carriedIn' AS numeric))"""
 EARNS = """(d.balance - d.adjustments - d."carriedIn")"""
-# What was booked about a month since.
+# What was booked about a month since, and by the last true-up, if any, what the month was made of then.
 BOOKED = """(
-  SELECT "userId", sum(amount) AS booked FROM ibctl.adjustment
+  SELECT "userId", sum(amount) AS booked, bool_or(kind = 'true-up') AS trued,
+    (array_agg("snapshotId" ORDER BY "createdAt" DESC, id DESC) FILTER (WHERE kind = 'true-up'))[1] AS snapshot
+  FROM ibctl.adjustment
   WHERE "sourceYear" = :year AND "sourceMonth" = :month AND kind IN ('true-up', 'clawback') GROUP BY 1
 )"""
 # A row calculated by ibctl of a month that is closed, or that is being paid or paid. In a closed month an IB without a
@@ -64,7 +67,7 @@ BOOKED = """(
 _DRIFT = sa.text(
     f"""
     WITH draft AS MATERIALIZED ({draft_sql.draft(draft_sql.AS_STORED)}), made AS MATERIALIZED (
-      SELECT c."userId", c."paymentStatus" AS status, n.id AS snapshot, n.digest, {EARNED} AS earned
+      SELECT c."userId", c."paymentStatus" AS status, n.id AS snapshot, {EARNED} AS earned
       FROM "IbCommission" c
       LEFT JOIN (
         ibctl.commission_state s JOIN ibctl.commission_snapshot n
@@ -72,9 +75,10 @@ _DRIFT = sa.text(
       ) ON s.id = c.id
       WHERE c.year = :year AND c.month = :month
     ), settled AS {BOOKED}
-    SELECT u.id AS "userId", u.email, m.status, m.snapshot, coalesce(m.earned, 0.00) AS "then",
+    SELECT u.id AS "userId", u.email, m.status, CASE WHEN s.trued THEN s.snapshot ELSE m.snapshot END AS snapshot,
+      coalesce(m.earned, 0.00) AS "then",
       coalesce({EARNS}, 0.00) AS "now", coalesce(s.booked, 0.00) AS booked,
-      d.digest IS DISTINCT FROM m.digest AS other, d.bad_leads + d.bad_days + d.unrated AS unsound
+      d.bad_leads + d.bad_days + d.unrated AS unsound
     FROM draft d FULL JOIN made m USING ("userId") FULL JOIN settled s USING ("userId") JOIN "User" u ON u.id = "userId"
     WHERE (:closed OR m.status IN ('PROCESSING', 'PAID')) AND (m.status IS NULL OR m.snapshot IS NOT NULL)
       AND (CAST(:ib AS text) IS NULL OR u.id = :ib)
@@ -100,6 +104,11 @@ _UNMADE = sa.text(
       AND (CAST(:year AS int) IS NULL OR (c.year, c.month) = (:year, :month))
       AND (CAST(:ib AS text) IS NULL OR c."userId" = :ib)
     ORDER BY c.year DESC, c.month DESC, u.email
+    """
+)
+_TAKEN_BACK = sa.text(
+    """
+    SELECT "leadId" FROM ibctl.adjustment WHERE kind = 'clawback' AND "sourceYear" = :year AND "sourceMonth" = :month
     """
 )
 
@@ -133,7 +142,9 @@ def drift(session: Session, month: Month, *, ib: str | None = None) -> list[Drif
     session.execute(sql.PLAN_FOR_SETS)
     rows = [row for row in session.execute(_DRIFT, values).mappings() if row["now"] - row["then"] != row["booked"]]
     _require_sound(month, [row["email"] for row in rows if row["unsound"]])
-    found = dict(changes(session, month, {row["userId"]: row["snapshot"] for row in rows}))
+    kept = {row["userId"]: row["snapshot"] for row in rows}
+    taken_back = frozenset(session.scalars(_TAKEN_BACK, values))
+    found = {user: _unbooked(each, taken_back) for user, each in changes(session, month, kept)}
     by = causes(session, (one for inputs in found.values() for one in inputs))
     return [_drift(month, row, found[row["userId"]], by) for row in sorted(rows, key=lambda row: row["email"])]
 
@@ -160,11 +171,16 @@ def today(session: Session, month: Month, ib: User) -> Snapshot | None:
     return snapshots.snapshot(row)
 
 
-def _drift(month: Month, row: sa.RowMapping, found: Sequence[Moved], by: Mapping[str, tuple[int, str]]) -> Drift:
+def _unbooked(found: Sequence[Moved], taken_back: Collection[str]) -> Sequence[Moved]:
+    """Return what moved without adjustments, and without what clawbacks have booked, unless there is nothing else."""
     inputs = [one for one in found if one.what != "adjustment"]
-    newest_first = sorted({by[one.id] for one in inputs}, reverse=True)
+    return [one for one in inputs if one.id not in taken_back] or inputs
+
+
+def _drift(month: Month, row: sa.RowMapping, found: Sequence[Moved], by: Mapping[str, tuple[int, str]]) -> Drift:
+    newest_first = sorted({by[one.id] for one in found}, reverse=True)
     return Drift(
-        row["userId"], row["email"], month, row["status"], row["then"], row["now"], row["booked"], inputs,
+        row["userId"], row["email"], month, row["status"], row["then"], row["now"], row["booked"], found,
         [words for _, words in newest_first],
     )  # fmt: skip
 
@@ -248,23 +264,25 @@ def _cause(row: Any) -> tuple[int, str]:
 # -------------------------------------------------------------------------------------------------------------- true-up
 
 _TARGETS = sa.text(f"""SELECT "userId", number FROM ({carrying.TARGET}) t WHERE "userId" = ANY(:users)""")
+# What the month is made of now is kept, so that what moves later is held against that.
 _BOOK = sa.text(
-    """
+    f"""
+    WITH b AS MATERIALIZED (
+      SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:users AS text[]), CAST(:numbers AS int[]),
+        CAST(:amounts AS numeric[]), CAST(:reasons AS text[])) AS b (id, "userId", number, amount, reason)
+    ), kept AS (
+      INSERT INTO ibctl.commission_snapshot (id, "commissionId", "userId", year, month, "createdAt", "changeSetId",
+        {sql.columns(sql.KEPT, "")})
+      SELECT gen_random_uuid(), b.id, b."userId", :year, :month, :now, :change_set, {sql.columns(sql.KEPT)}
+      FROM ({draft_sql.whole(draft_sql.AS_STORED)}) d JOIN b USING ("userId") RETURNING id, "userId"
+    )
     INSERT INTO ibctl.adjustment (id, "userId", year, month, kind, amount, currency, reason, "sourceYear",
-      "sourceMonth", terms, actor, "createdAt")
-    SELECT id, "userId", number / 12, number % 12 + 1, 'true-up', amount, :currency, reason, :year, :month,
+      "sourceMonth", terms, "snapshotId", actor, "createdAt")
+    SELECT b.id, b."userId", number / 12, number % 12 + 1, 'true-up', amount, :currency, reason, :year, :month,
       (SELECT jsonb_build_object('plan', n.plan->'name', 'version', n.plan->'version') FROM "IbCommission" c
         JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-        WHERE c."userId" = b."userId" AND c.year = :year AND c.month = :month), :actor, :now
-    FROM unnest(CAST(:ids AS text[]), CAST(:users AS text[]), CAST(:numbers AS int[]), CAST(:amounts AS numeric[]),
-      CAST(:reasons AS text[])) AS b (id, "userId", number, amount, reason)
-    """
-)
-
-
-_TAKEN_BACK = sa.text(
-    """
-    SELECT "leadId" FROM ibctl.adjustment WHERE kind = 'clawback' AND "sourceYear" = :year AND "sourceMonth" = :month
+        WHERE c."userId" = b."userId" AND c.year = :year AND c.month = :month), kept.id, :actor, :now
+    FROM b LEFT JOIN kept USING ("userId")
     """
 )
 
@@ -288,8 +306,8 @@ def true_up(session: db.Transaction, month: Month) -> list[TrueUp]:
     found = [one for one in drift(session, month) if is_closed or one.status == "PAID"]
     targets = _targets(session, month, [one.user_id for one in found])
     booked = [TrueUp(one, targets[one.user_id]) for one in found]
-    taken_back = frozenset(session.scalars(_TAKEN_BACK, {"year": month.year, "month": month.month}))
-    session.execute(_BOOK, _bookings(month, booked, taken_back))
+    session.execute(sql.PLAN_FOR_SETS)
+    session.execute(_BOOK, {**_bookings(month, booked), "change_set": session.change_set_id})
     return booked
 
 
@@ -299,25 +317,20 @@ def _targets(session: Session, month: Month, users: Sequence[str]) -> dict[str, 
     return {row.userId: Month(row.number // 12, row.number % 12 + 1) for row in rows}
 
 
-def _bookings(month: Month, booked: Sequence[TrueUp], taken_back: Collection[str]) -> dict[str, Any]:
+def _bookings(month: Month, booked: Sequence[TrueUp]) -> dict[str, Any]:
     settings = config.settings()
     return {
-        "year": month.year, "month": month.month, "currency": settings.base_currency, "actor": settings.actor,
+        **service.draft_parameters(month), "currency": settings.base_currency, "actor": settings.actor,
         "now": clock.now(), "ids": list(ids.cuids(len(booked))), "users": [one.drift.user_id for one in booked],
         "numbers": [carrying.number(one.booked) for one in booked],
-        "amounts": [one.drift.difference for one in booked], "reasons": list(_reasons(month, booked, taken_back)),
+        "amounts": [one.drift.difference for one in booked], "reasons": list(_reasons(month, booked)),
     }  # fmt: skip
 
 
-def _unbooked(found: Sequence[Moved], taken_back: Collection[str]) -> Sequence[Moved]:
-    # What a clawback has booked is not what a true-up books, unless there is nothing else.
-    return [one for one in found if one.id not in taken_back] or found
-
-
-def _reasons(month: Month, booked: Sequence[TrueUp], taken_back: Collection[str]) -> Iterator[str]:
+def _reasons(month: Month, booked: Sequence[TrueUp]) -> Iterator[str]:
     for one in booked:
         before = f", of which {one.drift.booked:,} was booked before" if one.drift.booked else ""
-        because = "; ".join(part.in_words for part in _unbooked(one.drift.moved, taken_back)[:3])
+        because = "; ".join(part.in_words for part in one.drift.moved[:3])
         yield f"{month} earns {one.drift.now:,} instead of {one.drift.then:,}{before}: " + (
             because or "its inputs were corrected"
         )

@@ -33,10 +33,11 @@ _CONTENTS = {
     "figures": draft_sql.FIGURES,
     **{name: f'd."{name}"' for name in draft_sql.ARRAYS},
 }
-_KEPT = (*_CONTENTS, "payableFrom", "digest")
+KEPT = (*_CONTENTS, "payableFrom", "digest")
 
 
-def _columns(names: Sequence[str], source: str = "d.") -> str:
+def columns(names: Sequence[str], source: str = "d.") -> str:
+    """Return columns, of a draft `d` if of nothing else, as a list in SQL."""
     return ", ".join(f'{source}"{name}"' for name in names)
 
 
@@ -47,7 +48,7 @@ CREATE_DRAFT = sa.text(
     f"""
     CREATE TEMP TABLE commission_draft WITH (toast_tuple_target = 8160) AS
     SELECT d."userId", d.key, d.unplanned, d.bad_leads, d.bad_days, d.unrated, d.foreign_, d.fresh,
-      {_columns([*rules.FIGURES, *rules.BALANCE])}, d."payableFrom", d.digest,
+      {columns([*rules.FIGURES, *rules.BALANCE])}, d."payableFrom", d.digest,
       {", ".join(f'CASE WHEN d.fresh THEN {value} END AS "{name}"' for name, value in _CONTENTS.items())}
     FROM (
       SELECT d.*, c.id IS NULL OR {_OPEN} AND (n.digest IS DISTINCT FROM d.digest OR {DIFFERS}) AS fresh
@@ -114,7 +115,7 @@ PLANS = sa.text("SELECT DISTINCT ON (key) key, plan FROM commission_draft WHERE 
 OPEN_UNCHECKED = sa.text(
     f"""
     DECLARE unchecked NO SCROLL CURSOR FOR
-    SELECT u.email, d.key, {_columns([*rules.FIGURES, *rules.BALANCE])},
+    SELECT u.email, d.key, {columns([*rules.FIGURES, *rules.BALANCE])},
       nullif(d.inputs->'adjustments', '[]') AS booked, d."leadIds", d."leadCaptured", d."leadQualified", d."leadCpas",
       d."dayAmounts", d."dayRates"
     FROM commission_draft d JOIN "User" u ON u.id = d."userId" WHERE d.fresh
@@ -174,8 +175,8 @@ SNAPSHOT = sa.text(
     f"""
     WITH kept AS (
       INSERT INTO ibctl.commission_snapshot (id, "commissionId", "userId", year, month, "createdAt", "changeSetId",
-        {_columns(_KEPT, "")})
-      SELECT gen_random_uuid(), c.id, d."userId", :year, :month, :now, :change_set, {_columns(_KEPT)}
+        {columns(KEPT, "")})
+      SELECT gen_random_uuid(), c.id, d."userId", :year, :month, :now, :change_set, {columns(KEPT)}
       FROM commission_draft d
       JOIN "IbCommission" c ON c."userId" = d."userId" AND c.year = :year AND c.month = :month AND {_OPEN}
       LEFT JOIN ibctl.commission_state s ON s.id = c.id

@@ -170,6 +170,8 @@ class Adjustment(SQLModel, table=True):
     source_month: int | None = Field(default=None, sa_column=_integer("sourceMonth", nullable=True))
     # The terms it was made at: {"plan", "version", "rate", …}.
     terms: dict[str, Any] | None = Field(default=None, sa_column=Column("terms", JSONB))
+    # Of a true-up: what the source month was made of when it was booked; NULL: of nothing any more.
+    snapshot_id: str | None = Field(default=None, sa_column=_text("snapshotId", nullable=True))
     actor: str = Field(sa_column=_text("actor"))
     created_at: dt.datetime = Field(default_factory=clock.now, sa_column=_created())
 
@@ -236,6 +238,7 @@ class CommissionSnapshot(SQLModel, table=True):
     )
 
     id: str = Field(default_factory=ids.cuid, sa_column=Column("id", Text, primary_key=True))
+    # The "IbCommission" row's id; of what a true-up kept, the adjustment's.
     commission_id: str = Field(sa_column=Column("commissionId", Text, nullable=False))
     user_id: str = Field(sa_column=Column("userId", Text, nullable=False))
     year: int = Field(sa_column=Column("year", Integer, nullable=False))

@@ -179,6 +179,7 @@ def upgrade() -> None:
         sa.Column("sourceYear", sa.Integer),
         sa.Column("sourceMonth", sa.Integer),
         sa.Column("terms", JSONB),
+        sa.Column("snapshotId", sa.Text),
         sa.Column("actor", sa.Text, nullable=False),
         _created(),
         sa.Index("adjustment_month_idx", "year", "month", "userId"),

@@ -244,6 +244,45 @@ def test_a_true_up_is_not_put_down_to_a_lead_that_a_clawback_has_booked(platform
     assert (corrected in reason, taken in reason) == (True, False)
 
 
+def test_drift_names_only_what_has_moved_since_it_was_booked_last(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    first, second = (platform.lead(ib, "2025-10-03", "2025-10-04", 100) for _ in range(2))
+    close(ibctl)
+    ok(ibctl("leads", "edit", first, "--cpa-earned", "40"))
+    ok(ibctl("commissions", "true-up", "--yes"))
+    ok(ibctl("leads", "edit", second, "--cpa-earned", "90"))
+    (row,) = drifted(ibctl)
+    assert (row["difference"], row["moved"]) == (-3, [f"lead {second} cpaEarned: 100.00 → 90.00"])
+    assert row["causes"] == [f"change set 4 (tester: ibctl leads edit {second})"]
+    # What was booked already moves again: from what it was booked with.
+    ok(ibctl("commissions", "true-up", "--yes"))
+    ok(ibctl("leads", "edit", first, "--cpa-earned", "50"))
+    (row,) = drifted(ibctl)
+    assert (row["difference"], row["moved"]) == (3, [f"lead {first} cpaEarned: 40.00 → 50.00"])
+
+
+def test_a_true_up_that_is_undone_makes_its_inputs_drift_again(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    lead = platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    close(ibctl)
+    ok(ibctl("leads", "edit", lead, "--cpa-earned", "40"))
+    ok(ibctl("commissions", "true-up", "--yes"))
+    ok(ibctl("undo", "3", "--yes"))
+    (row,) = drifted(ibctl)
+    assert (row["difference"], row["moved"]) == (-18, [f"lead {lead} cpaEarned: 100.00 → 40.00"])
+
+
+def test_what_went_and_was_booked_is_not_named_when_something_new_comes(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    lead = platform.lead(ib, "2025-10-03", "2025-10-04", 100)
+    close(ibctl)
+    platform.sql('DELETE FROM "Lead"')
+    ok(ibctl("commissions", "true-up", "--yes"))
+    new = platform.lead(ib, "2025-10-03", "2025-10-04", 10)
+    (row,) = drifted(ibctl)
+    assert (row["difference"], lead in str(row["moved"]), new in str(row["moved"])) == (3, False, True)
+
+
 def test_a_clawback_needs_the_data_of_today_where_a_true_up_went_by_them(platform: Platform, ibctl: Run) -> None:
     ib = platform.user("ib@x.y")
     lead = platform.lead(ib, "2025-10-03", "2025-10-04", 100)

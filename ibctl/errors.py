@@ -9,6 +9,7 @@
     6    done in part; what was refused, and why, is listed     (a command's own exit, `errors.PARTIAL`)
     7    a check found something                                (a command's own exit, `errors.FINDINGS`)
     130  interrupted
+    141  whoever read stdout has gone                           (`cli.py`, as shells expect)
 
 A message is one line: what is wrong, with the value, and what to do next. It never holds a secret. `cli.py` prints it
 and exits; services only raise.

@@ -330,6 +330,18 @@ def test_the_crontab_runs_commands_that_exist_and_keeps_quiet_when_all_is_well()
         parse(words)
 
 
+def test_the_cron_lines_of_the_readme_are_those_of_the_crontab() -> None:
+    crontab = [line.split(maxsplit=5) for line in (EXAMPLES / "crontab").read_text().splitlines() if " ibctl " in line]
+    schedules = {tuple(shlex.split(command)[1:3]): schedule for *schedule, command in crontab}
+    blocks = re.findall(r"```cron\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    lines = [line.split(maxsplit=5) for block in blocks for line in block.splitlines()]
+    assert len(lines) > 3
+    for *schedule, command in lines:
+        words = shlex.split(command.removeprefix("cd /srv/platform && "))
+        parse(words[1:])
+        assert (words[0], schedule) == ("ibctl", schedules[tuple(words[1:3])])
+
+
 @pytest.mark.usefixtures("database")
 def test_the_template_of_a_campaign_is_added_and_keeps_to_the_rules(ibctl: Callable[..., Result]) -> None:
     path = EXAMPLES / "ad-template.json"

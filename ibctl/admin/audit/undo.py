@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from ibctl import config, crypto, db, sealing
-from ibctl.admin.audit import closed, held, merged, rules, sealed, service, sql
+from ibctl.admin.audit import closed, held, merged, paired, rules, sealed, service, sql
 from ibctl.admin.audit.sql import Reference, Table
 from ibctl.errors import ConfigError, RequestError
 from ibctl.models.ledger import CAPTURED, ChangeSet
@@ -32,7 +32,7 @@ LOCKS = {
     "exchange rates": {"exchange_rate"},
 }
 # Tables whose rows say something about a row of another one, and the field that names it: back only together.
-COMPANIONS = {"lead_transfer": ("Lead", "leadId")}
+COMPANIONS = {"lead_transfer": ("Lead", "leadId"), "commission_state": ("IbCommission", "id")}
 # What the database says to a row that it refuses: a constraint (23), a value (22), a trigger of somebody's (P0).
 _REFUSALS = ("22", "23", "P0")
 # Why a row is stuck: the database refused it, or it was held back because other rows refer to it.
@@ -88,6 +88,7 @@ def undo(session: Session, number: int) -> Outcome:
     closed.block(session, number, tables)
     held.block(session, number, tables)
     merged.block(session, number, tables)
+    paired.block(session, tables)
     admins = users.hold_active_admins(session) if "User" in tables else set()
     _reverse_all(session, number, tables)
     users.require_an_admin(session, admins)

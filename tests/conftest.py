@@ -38,6 +38,8 @@ settings.load_profile("ibctl")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Words after `ibctl` → what a shell offers to go on with.
+Tab = Callable[[str], list[str]]
 KEY = "0123456789abcdefghijklmnopqrstuv"
 TEMPLATE = "ibctl_template"
 ROOT = Path(__file__).parent.parent
@@ -73,6 +75,12 @@ class Result:
     exit_code: int
     stdout: str
     stderr: str
+
+
+def ok(result: Result) -> Result:
+    """Have a run that ended well."""
+    assert result.exit_code == 0, result.stdout + result.stderr
+    return result
 
 
 @pytest.fixture(scope="session")
@@ -157,6 +165,29 @@ def ibctl() -> Callable[..., Result]:
         return Result(outcome.exit_code, outcome.stdout, outcome.stderr)
 
     return run
+
+
+def pressed(words: str, shell: str = "bash") -> dict[str, str]:
+    """What a shell puts into the environment of `ibctl` when somebody presses Tab after `ibctl` and these words."""
+    line = f"ibctl {words}"
+    if shell == "zsh":
+        return {"_IBCTL_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": line}
+    return {"_IBCTL_COMPLETE": f"complete_{shell}", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+
+
+@pytest.fixture
+def tab(ibctl: Callable[..., Result]) -> Tab:
+    """Press Tab in bash: `tab("leads list --ib a")` is what it offers."""
+
+    def press(words: str) -> list[str]:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in pressed(words).items():
+                environment.setenv(name, value)
+            offered = ibctl()
+        assert offered.stderr == ""
+        return [line for line in offered.stdout.splitlines() if line]
+
+    return press
 
 
 @pytest.fixture

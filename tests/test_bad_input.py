@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, Result, Server
+from tests.conftest import ROOT, Result, Server, pressed
 
 Run = Callable[..., Result]
 IMPORTS = [["leads", "import"], ["ads", "spend", "import"], ["commissions", "rates", "import"]]
@@ -77,8 +77,7 @@ def test_a_url_that_libpq_does_not_take_is_4_and_shows_no_password(process: Run,
     one_line(process("db", "upgrade", env={"DATABASE_URL": "postgresql://h/d", "DIRECT_URL": url}), 4, "DIRECT_URL")
     examined = process("doctor", env={"DATABASE_URL": url})
     assert examined.exit_code == 7
-    asked = {"_IBCTL_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "ibctl users show "}
-    completed = process(env={"DATABASE_URL": url, **asked})
+    completed = process(env={"DATABASE_URL": url, **pressed("users show ", "zsh")})
     shown = [text for one in (examined, completed) for text in (one.stdout, one.stderr)]
     assert not any("Traceback" in text for text in shown)
     # Of a parameter that is no password the value is shown where the settings are.

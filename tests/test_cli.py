@@ -16,7 +16,7 @@ import pytest
 from typer.core import TyperGroup
 
 from ibctl import cli, errors
-from tests.conftest import ROOT, Result, command
+from tests.conftest import ROOT, Result, Tab, command, pressed
 
 Run = Callable[..., Result]
 # Not pydantic: Typer itself loads it, to convert the values of options.
@@ -47,7 +47,7 @@ def root() -> Any:
     [
         (["--help"], {}),
         (["--version"], {}),
-        ([], {"_IBCTL_COMPLETE": "complete_bash", "COMP_WORDS": "ibctl ", "COMP_CWORD": "1"}),
+        ([], pressed("")),
     ],
 )
 def test_help_version_and_completion_import_nothing_heavy(arguments: list[str], env: dict[str, str]) -> None:
@@ -87,10 +87,8 @@ def test_a_command_imports_no_other_command_and_no_table_that_it_does_not_need()
     assert loaded & {"ibctl.models.ads", "ibctl.models.payouts", "ibctl.models.catalogue", "ibctl.tabular"} == set()
 
 
-def test_completion_of_a_group_lists_its_verbs() -> None:
-    env = {**os.environ, "_IBCTL_COMPLETE": "complete_bash", "COMP_WORDS": "ibctl commissions ", "COMP_CWORD": "2"}
-    done = subprocess.run(command([]), capture_output=True, text=True, env=env, timeout=60, check=False)
-    assert {"run", "list", "show", "explain", "export", "rates"} <= set(done.stdout.split())
+def test_completion_of_a_group_lists_its_verbs(tab: Tab) -> None:
+    assert {"run", "list", "show", "explain", "export", "rates"} <= set(tab("commissions "))
 
 
 def test_every_command_has_help_and_stands_in_the_readme() -> None:

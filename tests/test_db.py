@@ -17,7 +17,7 @@ from sqlmodel import select
 from ibctl import bulk, clock, config, db, ids
 from ibctl.errors import ConfigError, RequestError
 from ibctl.models.platform import Lead, User
-from tests.writing import NEW_LEADS, NEW_USER, run, write
+from tests.writing import NEW_LEADS, NEW_USER, connect_to, run, write
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 
@@ -28,14 +28,6 @@ def recorded(sql: Sql, change_set: int | None) -> list[tuple[Any, ...]]:
         ' ORDER BY step, "rowId"',
         change_set,
     )
-
-
-def connect_to(monkeypatch: pytest.MonkeyPatch, url: str, **settings: str) -> None:
-    monkeypatch.setenv("DATABASE_URL", url)
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    config.use_env_file(None)
-    db.forget()
 
 
 # ----------------------------------------------------------------------------------------------------- what is recorded

@@ -17,17 +17,9 @@ from ibctl.admin.database import schema
 from ibctl.errors import ConfigError, IbctlError
 from ibctl.models.platform import Lead, User
 from tests.conftest import Server
-from tests.writing import NEW_LEADS, NEW_USER, run, write
+from tests.writing import NEW_LEADS, NEW_USER, connect_to, run, write
 
 Sql = Callable[..., list[tuple[Any, ...]]]
-
-
-def connect_to(monkeypatch: pytest.MonkeyPatch, url: str, **settings: str) -> None:
-    monkeypatch.setenv("DATABASE_URL", url)
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    config.use_env_file(None)
-    db.forget()
 
 
 # ------------------------------------------------------------------------------------------------- a database unwell

@@ -1,13 +1,14 @@
-"""Writes for the tests of the database: a user, leads, and statements in a transaction of their own."""
+"""Writes for the tests of the database: a user, leads, statements in a transaction of their own, and where it is."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import db
+from ibctl import config, db
 
 NEW_USER = "INSERT INTO \"User\" (id, email, password, \"updatedAt\") VALUES ('u', 'ib@x.com', 'x', '2025-10-01')"
 NEW_LEADS = (
@@ -25,3 +26,11 @@ def write(*statements: str) -> db.Written:
         for statement in statements:
             run(session, statement)
     return session.written
+
+
+def connect_to(monkeypatch: pytest.MonkeyPatch, url: str, **settings: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    config.use_env_file(None)
+    db.forget()

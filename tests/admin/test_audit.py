@@ -18,7 +18,7 @@ from ibctl import config, crypto, db
 from ibctl.admin.audit import rules, service
 from ibctl.errors import UsageError
 from ibctl.models.platform import InvestorCredential, Lead, SystemeConfig, User
-from tests.conftest import KEY, Result
+from tests.conftest import KEY, Result, pressed
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 Run = Callable[..., Result]
@@ -248,14 +248,13 @@ def test_numbers_are_completed_with_their_commands_and_silence_where_nothing_ans
     numbers = [write(lead("a"), command="leads import x.csv"), write(lead("b"))]
 
     def complete(words: str, **env: str) -> Result:
-        asked = {"_IBCTL_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": words}
-        return process(env={**asked, **env})
+        return process(env={**pressed(words, "zsh"), **env})
 
-    shown = complete("ibctl undo ")
+    shown = complete("undo ")
     assert all(f'"{number}"' in shown.stdout for number in numbers)
     assert "leads import x.csv" in shown.stdout
-    assert complete("ibctl audit show 9").stdout.strip() == "_files", "the shell's own completion"
-    dead = complete("ibctl undo ", DATABASE_URL="postgresql://u:p@127.0.0.1:9/db")
+    assert complete("audit show 9").stdout.strip() == "_files", "the shell's own completion"
+    dead = complete("undo ", DATABASE_URL="postgresql://u:p@127.0.0.1:9/db")
     assert "Error" not in dead.stdout + dead.stderr
 
 

@@ -12,6 +12,7 @@ import pytest
 from ibctl import ids
 from tests.conftest import Result
 from tests.fakes.graph import Server
+from tests.rows import Rows
 
 if TYPE_CHECKING:
     from tests.ads.facebook import Connected
@@ -21,18 +22,10 @@ HEADER = "account,date,dailySpend,impressions,clicks,leads,conversions"
 
 
 @dataclass(frozen=True)
-class Ads:
+class Ads(Rows):
     """Puts rows into the shared tables, outside ibctl, and reads spend days back."""
 
-    sql: Sql
     folder: Path
-
-    def user(self, email: str) -> str:
-        user = ids.cuid()
-        self.sql(
-            'INSERT INTO "User" (id, email, password, "updatedAt") VALUES (%s, %s, %s, now())', user, email, "x"
-        )  # fmt: skip
-        return user
 
     def account(
         self, user: str, facebook_id: str | None, name: str = "Main", currency: str = "USD", zone: str = "UTC"
@@ -44,15 +37,6 @@ class Ads:
             account, user, facebook_id, name, currency, zone,
         )  # fmt: skip
         return account
-
-    def commission(self, user: str, year: int, month: int, status: str) -> str:
-        commission = ids.cuid()
-        self.sql(
-            'INSERT INTO "IbCommission" (id, "userId", year, month, "paymentStatus", "updatedAt")'
-            " VALUES (%s, %s, %s, %s, %s, now())",
-            commission, user, year, month, status,
-        )  # fmt: skip
-        return commission
 
     def file(self, *rows: str, header: str = HEADER, name: str = "spend.csv") -> Path:
         path = self.folder / name

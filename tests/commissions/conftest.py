@@ -5,29 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ibctl import ids
+from tests.conftest import Result, ok
+from tests.rows import Rows
 
 Sql = Callable[..., list[tuple[Any, ...]]]
+Strict = Callable[..., None]
+STRICT = """
+name = "strict"
+version = 1
+from = "2025-01"
+[commission]
+rate = 0.30
+[payout]
+minimum = 50
+negative = "{negative}"
+"""
 
 
 @dataclass(frozen=True)
-class Platform:
+class Platform(Rows):
     """Puts rows into the shared tables, outside ibctl."""
-
-    sql: Sql
-
-    def user(self, email: str, role: str = "IB", active: bool = True) -> str:
-        user = ids.cuid()
-        self.sql(
-            'INSERT INTO "User" (id, email, password, role, "isActive", "updatedAt")'
-            " VALUES (%s, %s, %s, %s, %s, now())",
-            user, email, "x", role, active,
-        )  # fmt: skip
-        return user
 
     def lead(
         self, user: str | None, captured: str, qualified: str | None = None, cpa: float = 0, lead_type: str = "trader"
@@ -84,3 +87,15 @@ class Platform:
 @pytest.fixture
 def platform(sql: Sql) -> Platform:
     return Platform(sql)
+
+
+@pytest.fixture
+def strict(database: str, ibctl: Callable[..., Result], tmp_path: Path) -> Strict:
+    """Give all a plan that pays nothing below 50; `negative` says what becomes of less than nothing."""
+
+    def assign(negative: str = "carry") -> None:
+        (tmp_path / "strict.toml").write_text(STRICT.format(negative=negative))
+        ok(ibctl("commissions", "plans", "add", "strict.toml"))
+        ok(ibctl("commissions", "plans", "assign", "--all", "--plan", "strict", "--from", "2025-01"))
+
+    return assign

@@ -11,7 +11,7 @@ from freezegun import freeze_time
 
 from ibctl import config
 from tests.commissions.conftest import Platform
-from tests.conftest import Result
+from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
 WHY = ("--reason", "because")
@@ -25,11 +25,6 @@ def ib(platform: Platform, ibctl: Run) -> str:
     platform.lead(ib, "2025-10-03", "2025-10-05", 200)
     ok(ibctl("commissions", "run", "--month", "2025-10"))
     return ib
-
-
-def ok(result: Result) -> Result:
-    assert result.exit_code == 0, result.stderr
-    return result
 
 
 def payout(platform: Platform, month: int = 10) -> tuple[Any, ...]:

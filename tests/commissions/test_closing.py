@@ -9,25 +9,10 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
-from tests.commissions.conftest import Platform
-from tests.conftest import Result
+from tests.commissions.conftest import Platform, Strict
+from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
-PLAN = """
-name = "strict"
-version = 1
-from = "2025-01"
-[commission]
-rate = 0.30
-[payout]
-minimum = 50
-negative = "{negative}"
-"""
-
-
-def ok(result: Result) -> Result:
-    assert result.exit_code == 0, result.stderr
-    return result
 
 
 def close(ibctl: Run, month: str) -> Result:
@@ -40,18 +25,6 @@ def run(ibctl: Run, month: str) -> Result:
 
 def payouts(platform: Platform) -> dict[int, Any]:
     return dict(platform.sql('SELECT month, "totalPayout"::numeric FROM "IbCommission" WHERE year = 2025'))
-
-
-@pytest.fixture
-def strict(database: str, ibctl: Run, tmp_path: Path) -> Callable[[str], None]:
-    """A plan for all with a minimum payout of 50."""
-
-    def add(negative: str = "carry") -> None:
-        (tmp_path / "p.toml").write_text(PLAN.format(negative=negative))
-        ok(ibctl("commissions", "plans", "add", "p.toml"))
-        ok(ibctl("commissions", "plans", "assign", "--all", "--plan", "strict", "--from", "2025-01"))
-
-    return add
 
 
 def test_a_closed_month_is_final_and_a_run_of_it_leaves_it_alone(platform: Platform, ibctl: Run) -> None:
@@ -72,7 +45,7 @@ def test_a_closed_month_is_final_and_a_run_of_it_leaves_it_alone(platform: Platf
 
 # Bug class: balances below the threshold of three months, that vanished or did not add up.
 def test_balances_below_the_minimum_of_three_months_add_up_exactly(
-    platform: Platform, ibctl: Run, strict: Callable[..., None]
+    platform: Platform, ibctl: Run, strict: Strict
 ) -> None:
     strict()
     ib = platform.user("ib@x.y")
@@ -118,7 +91,7 @@ def test_less_than_the_smallest_unit_of_the_currency_is_carried_on_and_arrives(
 
 
 def test_a_negative_month_is_carried_on_or_written_off_as_the_plan_says(
-    platform: Platform, ibctl: Run, strict: Callable[..., None]
+    platform: Platform, ibctl: Run, strict: Strict
 ) -> None:
     strict("reset")
     platform.user("forgiven@x.y")
@@ -131,9 +104,7 @@ def test_a_negative_month_is_carried_on_or_written_off_as_the_plan_says(
     assert (user, amount) == (carried, -80)
 
 
-def test_what_waits_in_an_open_month_is_named_by_the_next_run(
-    platform: Platform, ibctl: Run, strict: Callable[..., None]
-) -> None:
+def test_what_waits_in_an_open_month_is_named_by_the_next_run(platform: Platform, ibctl: Run, strict: Strict) -> None:
     strict()
     ib = platform.user("ib@x.y")
     for month in ("09", "10"):
@@ -144,7 +115,7 @@ def test_what_waits_in_an_open_month_is_named_by_the_next_run(
 
 
 def test_a_held_balance_stays_where_it_is_and_is_carried_on_by_its_release(
-    platform: Platform, ibctl: Run, strict: Callable[..., None]
+    platform: Platform, ibctl: Run, strict: Strict
 ) -> None:
     strict()
     platform.lead(platform.user("ib@x.y"), "2025-09-03", "2025-09-04", 100)
@@ -177,7 +148,7 @@ def test_months_are_closed_in_their_order_once_and_when_they_are_over(platform: 
 
 
 def test_a_balance_arrives_across_quiet_months_which_are_closed_in_between(
-    platform: Platform, ibctl: Run, strict: Callable[..., None]
+    platform: Platform, ibctl: Run, strict: Strict
 ) -> None:
     strict()
     ib = platform.user("ib@x.y")
@@ -203,9 +174,7 @@ def test_a_month_in_which_nothing_is_can_be_closed(platform: Platform, ibctl: Ru
     assert platform.commissions() == []
 
 
-def test_a_month_that_was_never_run_stops_a_later_close(
-    platform: Platform, ibctl: Run, strict: Callable[..., None]
-) -> None:
+def test_a_month_that_was_never_run_stops_a_later_close(platform: Platform, ibctl: Run, strict: Strict) -> None:
     strict()
     ib = platform.user("ib@x.y")
     for month in ("07", "08", "09"):
@@ -218,7 +187,7 @@ def test_a_month_that_was_never_run_stops_a_later_close(
 
 
 def test_before_the_first_closing_what_is_booked_for_an_ib_without_a_row_stops_a_later_close(
-    platform: Platform, ibctl: Run, strict: Callable[..., None]
+    platform: Platform, ibctl: Run, strict: Strict
 ) -> None:
     strict()
     ib = platform.user("ib@x.y")
@@ -234,7 +203,7 @@ def test_before_the_first_closing_what_is_booked_for_an_ib_without_a_row_stops_a
 
 # A month before the first closed one, calculated late, would otherwise neither be closed nor let another be.
 def test_what_waits_before_the_first_closed_month_is_closed_late_and_carried_behind_the_last(
-    platform: Platform, ibctl: Run, strict: Callable[..., None]
+    platform: Platform, ibctl: Run, strict: Strict
 ) -> None:
     strict()
     ib = platform.user("ib@x.y")
@@ -263,7 +232,7 @@ def test_a_month_that_is_closed_late_makes_none_after_it_necessary(platform: Pla
 
 
 def test_close_shows_first_how_sure_the_month_is(
-    platform: Platform, ibctl: Run, strict: Callable[..., None], tmp_path: Path
+    platform: Platform, ibctl: Run, strict: Strict, tmp_path: Path
 ) -> None:
     (tmp_path / "p.toml").write_text(
         'name = "bonus"\nversion = 1\nfrom = "2025-01"\n[commission]\nrate = 0.30\n'
@@ -306,7 +275,7 @@ def test_close_shows_first_how_sure_the_month_is(
 
 
 def test_reopening_takes_back_what_closing_booked_and_the_month_follows_the_data_again(
-    platform: Platform, ibctl: Run, strict: Callable[..., None]
+    platform: Platform, ibctl: Run, strict: Strict
 ) -> None:
     strict()
     ib = platform.user("ib@x.y")
@@ -331,9 +300,7 @@ def test_a_month_of_which_something_is_paid_is_not_reopened(platform: Platform, 
     assert (refused.exit_code, "the commission of ib@x.y for 2025-10 is PAID" in refused.stderr) == (3, True)
 
 
-def test_closing_is_undone_as_a_whole_or_not_at_all(
-    platform: Platform, ibctl: Run, strict: Callable[..., None]
-) -> None:
+def test_closing_is_undone_as_a_whole_or_not_at_all(platform: Platform, ibctl: Run, strict: Strict) -> None:
     strict()
     ib = platform.user("ib@x.y")
     platform.lead(ib, "2025-09-03", "2025-09-04", 100)

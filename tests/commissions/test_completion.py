@@ -9,39 +9,20 @@ import pytest
 from freezegun import freeze_time
 
 from tests.commissions.conftest import Platform
-from tests.conftest import Result
+from tests.conftest import Result, Tab
 
 Run = Callable[..., Result]
-Tab = Callable[[str], list[str]]
 PLAN = 'name = "gold"\nversion = {version}\nfrom = "{since}"\n[commission]\nrate = 0.3\n'
-
-
-@pytest.fixture
-def tab(ibctl: Run, monkeypatch: pytest.MonkeyPatch) -> Tab:
-    """Press Tab after some words, in bash."""
-
-    def complete(words: str) -> list[str]:
-        words = f"ibctl commissions {words}"
-        asked = {"_IBCTL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-        for name, value in asked.items():
-            monkeypatch.setenv(name, value)
-        pressed = ibctl()
-        for name in asked:
-            monkeypatch.delenv(name)
-        assert pressed.stderr == ""
-        return [line for line in pressed.stdout.splitlines() if line]
-
-    return complete
 
 
 def test_a_statement_is_of_an_ib_and_then_of_a_month(platform: Platform, tab: Tab) -> None:
     platform.user("ib@x.y")
-    assert tab("statement ") == ["ib@x.y"]
-    months = tab("statement ib@x.y ")
+    assert tab("commissions statement ") == ["ib@x.y"]
+    months = tab("commissions statement ib@x.y ")
     assert len(months) == 13
     assert all(len(month) == len("2025-10") for month in months)
-    assert tab("statement --all ") == months
-    assert tab(f"statement ib@x.y {months[-1]}") == [months[-1]]
+    assert tab("commissions statement --all ") == months
+    assert tab(f"commissions statement ib@x.y {months[-1]}") == [months[-1]]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +35,7 @@ def test_a_statement_is_of_an_ib_and_then_of_a_month(platform: Platform, tab: Ta
     ],
 )
 def test_the_words_of_an_option_are_completed(tab: Tab, words: str, found: list[str]) -> None:
-    assert tab(words) == found
+    assert tab(f"commissions {words}") == found
 
 
 def test_plans_and_groups_are_completed_by_name(platform: Platform, ibctl: Run, tab: Tab, tmp_path: Path) -> None:
@@ -63,30 +44,30 @@ def test_plans_and_groups_are_completed_by_name(platform: Platform, ibctl: Run, 
         (tmp_path / "gold.toml").write_text(PLAN.format(version=version, since=since))
         assert ibctl("commissions", "plans", "add", "gold.toml").exit_code == 0
     assert ibctl("commissions", "groups", "add", "big ones", "ib@x.y").exit_code == 0
-    assert tab("plans show ") == ["gold"]
-    assert tab("simulate --plan ") == ["gold"]
-    assert tab("simulate --plan new.to") == []
-    assert tab("plans assign ib@x.y --plan ") == ["gold", "default"]
-    assert tab("plans assign ib@x.y --plan d") == ["default"]
+    assert tab("commissions plans show ") == ["gold"]
+    assert tab("commissions simulate --plan ") == ["gold"]
+    assert tab("commissions simulate --plan new.to") == []
+    assert tab("commissions plans assign ib@x.y --plan ") == ["gold", "default"]
+    assert tab("commissions plans assign ib@x.y --plan d") == ["default"]
     # Bash puts in what it is given, so a blank in a name comes with its backslash.
-    assert tab("groups add ") == tab("plans assign --group b") == ["big\\ ones"]
-    assert tab("groups add silver i") == ["ib@x.y"]
+    assert tab("commissions groups add ") == tab("commissions plans assign --group b") == ["big\\ ones"]
+    assert tab("commissions groups add silver i") == ["ib@x.y"]
 
 
 def test_only_a_closed_month_can_be_opened_again(platform: Platform, ibctl: Run, tab: Tab) -> None:
     platform.lead(platform.user("ib@x.y"), "2025-09-03", "2025-09-04", 100)
-    assert tab("reopen ") == []
+    assert tab("commissions reopen ") == []
     for month in ("2025-09", "2025-10"):
         assert ibctl("commissions", "close", month, "--yes").exit_code == 0
-    assert tab("reopen ") == ["2025-10", "2025-09"]
-    assert tab("reopen 2025-09") == ["2025-09"]
+    assert tab("commissions reopen ") == ["2025-10", "2025-09"]
+    assert tab("commissions reopen 2025-09") == ["2025-09"]
 
 
 @freeze_time("2025-11-20")
 def test_only_an_open_month_can_be_closed(platform: Platform, ibctl: Run, tab: Tab) -> None:
     platform.lead(platform.user("ib@x.y"), "2025-09-03", "2025-09-04", 100)
     assert ibctl("commissions", "close", "2025-09", "--yes").exit_code == 0
-    assert tab("close ")[:3] == ["2025-11", "2025-10", "2025-08"]
+    assert tab("commissions close ")[:3] == ["2025-11", "2025-10", "2025-08"]
 
 
 @pytest.mark.parametrize("words", ["reopen ", "plans show ", "groups add ", "simulate --plan "])
@@ -94,4 +75,4 @@ def test_completion_is_silent_where_the_database_does_not_answer(
     tab: Tab, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@127.0.0.1:1/nowhere")
-    assert tab(words) == []
+    assert tab(f"commissions {words}") == []

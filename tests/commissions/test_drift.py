@@ -13,16 +13,11 @@ import sqlalchemy as sa
 from ibctl.commissions import drifting
 from tests.commissions.conftest import Platform
 from tests.commissions.payout_cases import earner
-from tests.conftest import Result
+from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
 PLAN = 'name = "{name}"\nversion = 1\nfrom = "{since}"\n[commission]\nrate = {rate}\n{more}'
 BONUS = "[bonus]\ntiers = [{ from = 100, percent = 10 }]\n"
-
-
-def ok(result: Result) -> Result:
-    assert result.exit_code == 0, result.stderr
-    return result
 
 
 @pytest.fixture

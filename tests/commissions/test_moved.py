@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.commissions.conftest import Platform
-from tests.conftest import Result
+from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
 PLAN = """
@@ -21,11 +21,6 @@ from = "2025-01"
 method = "marginal"
 tiers = [{ from = 0, rate = 0.1 }, { from = 2, rate = 0.5 }]
 """
-
-
-def ok(result: Result) -> Result:
-    assert result.exit_code == 0, result.stdout + result.stderr
-    return result
 
 
 def rows(result: Result) -> list[dict[str, Any]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +19,7 @@ from ibctl.commissions.payout_rules import Rate
 from ibctl.months import Month
 from tests.commissions.conftest import Platform
 from tests.commissions.payout_cases import CANCEL, CREATE, IBANS, SHOW, create, earner, payee, payments, statuses, two
-from tests.conftest import Result, command
+from tests.conftest import Result, Tab
 
 Run = Callable[..., Result]
 Sql = Callable[..., list[tuple[Any, ...]]]
@@ -336,13 +334,10 @@ def test_the_second_signature_is_somebody_elses(
 # ----------------------------------------------------------------------------------------------------------- list, show
 
 
-def test_the_shell_completes_batches(platform: Platform, ibctl: Run, database: str) -> None:
+def test_the_shell_completes_batches(platform: Platform, ibctl: Run, tab: Tab) -> None:
     two(platform)
     create(ibctl)
-    words = "ibctl commissions payouts show 2025-"
-    env = {**os.environ, "_IBCTL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "4"}
-    done = subprocess.run(command([]), capture_output=True, text=True, env=env, timeout=60, check=False)
-    assert (done.stdout.split(), done.stderr) == (["2025-10-1"], "")
+    assert tab("commissions payouts show 2025-") == ["2025-10-1"]
 
 
 def test_batches_are_listed_with_how_far_they_are(platform: Platform, ibctl: Run) -> None:

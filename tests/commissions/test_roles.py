@@ -5,29 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.commissions.conftest import Platform
-from tests.conftest import Result
+from tests.commissions.conftest import Platform, Strict
+from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
-PLAN = """
-name = "strict"
-version = 1
-from = "2025-01"
-[commission]
-rate = 0.30
-[payout]
-minimum = 50
-"""
-
-
-def ok(result: Result) -> Result:
-    assert result.exit_code == 0, result.stderr
-    return result
 
 
 @pytest.fixture
@@ -47,13 +32,6 @@ def become(ibctl: Run, platform: Platform) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def strict(do: Callable[..., Result], database: str, tmp_path: Path) -> None:
-    (tmp_path / "p.toml").write_text(PLAN)
-    do("plans", "add", "p.toml")
-    do("plans", "assign", "--all", "--plan", "strict", "--from", "2025-01")
-
-
-@pytest.fixture
 def ib(platform: Platform) -> str:
     return platform.user("ib@x.y")
 
@@ -65,10 +43,10 @@ def rows(platform: Platform) -> dict[int, tuple[Any, ...]]:
     return {month: tuple(rest) for month, *rest in found}
 
 
-@pytest.mark.usefixtures("strict")
 def test_a_balance_gets_through_months_in_which_its_ib_was_an_administrator(
-    platform: Platform, do: Callable[..., Result], become: Callable[[str], None], ib: str
+    platform: Platform, do: Callable[..., Result], become: Callable[[str], None], ib: str, strict: Strict
 ) -> None:
+    strict()
     platform.lead(ib, "2025-06-03", "2025-06-04", 100)
     do("close", "2025-06", "--yes")
     become("ADMIN")

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.commissions.conftest import Platform
-from tests.conftest import Result
+from tests.commissions.conftest import Platform, Strict
+from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
-PLAN = 'name = "strict"\nversion = 1\nfrom = "2025-01"\n[commission]\nrate = 0.30\n[payout]\nminimum = 50\n'
-
-
-def ok(result: Result) -> Result:
-    assert result.exit_code == 0, result.stdout + result.stderr
-    return result
 
 
 def last(platform: Platform) -> str:
@@ -43,11 +36,9 @@ def books(platform: Platform) -> dict[str, Any]:
 
 
 @pytest.fixture
-def ib(platform: Platform, ibctl: Run, tmp_path: Path) -> str:
+def ib(platform: Platform, ibctl: Run, strict: Strict) -> str:
     """An IB whose September comes to 30, below its plan's minimum of 50."""
-    (tmp_path / "p.toml").write_text(PLAN)
-    ok(ibctl("commissions", "plans", "add", "p.toml"))
-    ok(ibctl("commissions", "plans", "assign", "--all", "--plan", "strict", "--from", "2025-01"))
+    strict()
     ib = platform.user("ib@x.y")
     platform.lead(ib, "2025-09-03", "2025-09-04", 100)
     ok(ibctl("commissions", "run", "--month", "2025-09"))

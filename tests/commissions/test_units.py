@@ -10,7 +10,7 @@ import pytest
 
 from ibctl import config
 from tests.commissions.conftest import Platform
-from tests.conftest import Result
+from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
 SAID = {
@@ -25,11 +25,6 @@ COMMANDS = [
     ["true-up", "2025-09", "--yes"], ["reopen", "2025-09", *ASK], ["why-not", "ib@x.y", "2025-09"],
     ["simulate", "--plan", "p.toml", "--from", "2025-09", "--to", "2025-09"],
 ]  # fmt: skip
-
-
-def ok(result: Result) -> Result:
-    assert result.exit_code == 0, result.stdout + result.stderr
-    return result
 
 
 @pytest.fixture

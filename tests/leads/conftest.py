@@ -10,22 +10,12 @@ from typing import Any
 import pytest
 
 from ibctl import ids
+from tests.rows import Rows
 
 
 @dataclass(frozen=True)
-class Platform:
+class Platform(Rows):
     """Puts rows into the shared tables, and reads them, outside ibctl."""
-
-    sql: Callable[..., list[tuple[Any, ...]]]
-
-    def user(self, email: str, role: str = "IB", active: bool = True) -> str:
-        user = ids.cuid()
-        self.sql(
-            'INSERT INTO "User" (id, email, password, role, "isActive", "updatedAt")'
-            " VALUES (%s, %s, %s, %s, %s, now())",
-            user, email, "x", role, active,
-        )  # fmt: skip
-        return user
 
     def lead(self, **fields: object) -> str:
         lead = {"id": ids.cuid(), **fields}
@@ -33,13 +23,6 @@ class Platform:
         marks = ", ".join(["%s"] * len(lead))
         self.sql(f'INSERT INTO "Lead" ({names}, "updatedAt") VALUES ({marks}, now())', *lead.values())
         return str(lead["id"])
-
-    def commission(self, user: str, year: int, month: int, status: str) -> None:
-        self.sql(
-            'INSERT INTO "IbCommission" (id, "userId", year, month, "commissionRate", "paymentStatus", "updatedAt")'
-            " VALUES (%s, %s, %s, %s, 0.3, %s, now())",
-            ids.cuid(), user, year, month, status,
-        )  # fmt: skip
 
     def leads(self, columns: str) -> list[tuple[Any, ...]]:
         return self.sql(f'SELECT {columns} FROM "Lead" ORDER BY email, phone, "trackingToken"')

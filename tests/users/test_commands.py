@@ -16,6 +16,7 @@ import bcrypt
 import pytest
 
 from ibctl import embedded
+from tests.conftest import pressed
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 Run = Callable[..., Any]
@@ -287,17 +288,16 @@ def test_of_two_processes_that_demote_each_others_administrator_one_fails(
 
 def complete(process: Run, words: str, **env: str) -> list[str]:
     """Press Tab after `words`, as bash does."""
-    asked = {"_IBCTL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    result = process(env={**asked, **env}, timeout=30)
+    result = process(env={**pressed(words), **env}, timeout=30)
     assert result.stderr == ""
     return str(result.stdout).split()
 
 
 def test_emails_are_completed_from_the_database(accounts: None, process: Run, tmp_path: Path, database: str) -> None:
-    assert complete(process, "ibctl users show b") == ["bob@x.org", "boss@x.org"]
-    assert complete(process, "ibctl commissions explain b") == ["bob@x.org"]  # an IB, not the administrator
+    assert complete(process, "users show b") == ["bob@x.org", "boss@x.org"]
+    assert complete(process, "commissions explain b") == ["bob@x.org"]  # an IB, not the administrator
     (tmp_path / "other.env").write_text(f"DATABASE_URL={database}\n")
-    named = "ibctl --env-file other.env users show A"
+    named = "--env-file other.env users show A"
     assert complete(process, named, DATABASE_URL="") == ["Anna@x.org"]
 
 
@@ -313,13 +313,13 @@ def reachable_folder() -> Iterator[Path]:
 
 def test_completion_starts_no_embedded_server(process: Run, reachable_folder: Path) -> None:
     data = reachable_folder / "data"
-    assert complete(process, "ibctl users show b", IBCTL_DATA_DIR=str(data)) == []
+    assert complete(process, "users show b", IBCTL_DATA_DIR=str(data)) == []
     assert not data.exists()
 
 
 @pytest.mark.parametrize("url", ["postgresql://127.0.0.1:1/nowhere", "mysql://nowhere"])
 def test_completion_is_silent_where_the_database_cannot_be_reached(process: Run, url: str) -> None:
-    assert complete(process, "ibctl users show b", DATABASE_URL=url) == []
+    assert complete(process, "users show b", DATABASE_URL=url) == []
 
 
 def test_completion_brings_nothing_heavy_into_the_process_before_a_word_is_completed() -> None:

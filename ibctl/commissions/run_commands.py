@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from ibctl import config, db, money, months, output, rendering
 from ibctl.commissions import service
 from ibctl.commissions.arguments import MonthOption
+from ibctl.commissions.service import Waiting
 from ibctl.models.commissions import ClosedMonth
 from ibctl.output import Column, Format, Listing
 
@@ -61,12 +63,20 @@ def run(
             f"{result.drifted} of {result.sealed} PROCESSING or PAID rows of {chosen} would be different today; "
             "they are left as they are"
         )
-    if result.waiting and not quiet:
-        waiting, rows, sum_ = result.waiting
-        shown = money.show(sum_, config.settings().base_currency)
-        output.note(f"{rendering.counted(rows, 'balance')} of {waiting}, {shown}: carried on when it is closed")
+    _say_waiting(result.waiting, quiet=quiet)
     if not quiet and chosen == months.current(zone):
         output.note(f"{chosen} is not over yet in {zone.key}: run it again when it is")
+
+
+def _say_waiting(waiting: Sequence[Waiting], *, quiet: bool) -> None:
+    """Say where balances wait for a month to be closed; quietly only where a later one is closed already."""
+    for one in waiting:
+        shown = money.show(one.sum, config.settings().base_currency)
+        words = f"{rendering.counted(one.rows, 'balance')} of {one.month}, {shown}: carried on when it is closed"
+        if one.late:
+            output.warn(f"{words}; a later month is closed already: `ibctl commissions close {one.month}` does so late")
+        elif not quiet:
+            output.note(words)
 
 
 def _say_closed(closed: ClosedMonth) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlmodel import Session, col, select
 
 from ibctl.errors import RequestError
@@ -33,6 +35,21 @@ def following(session: Session) -> Month | None:
     """Return the month after the last closed one, or None while none is closed."""
     last = last_closed(session)
     return last.next if last else None
+
+
+def open_spans(session: Session, until: Month) -> Iterator[tuple[Month | None, Month]]:
+    """Yield the spans of months before `until` that are not closed, the last first.
+
+    Each as its first month, None where it has none, and the one after its last. Mostly there are two: since the last
+    month that was closed, and before the first one. Another lies before a month that was closed late.
+    """
+    end = until
+    for closed in all_closed(session):
+        month = Month(closed.year, closed.month)
+        if month.next < end:
+            yield month.next, end
+        end = min(end, month)
+    yield None, end
 
 
 def require_open(session: Session, month: Month) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,19 @@ from ibctl.commissions.former import Former
 from ibctl.errors import RequestError
 from ibctl.models.commissions import ClosedMonth
 from ibctl.months import Month
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Balances of an open month that are in no later one yet: how many rows, their sum in the base currency.
+
+    `late`: a later month is closed, so that nobody comes to close it by itself.
+    """
+
+    month: Month
+    rows: int
+    sum: Decimal
+    late: bool
 
 
 @dataclass(frozen=True)
@@ -37,8 +50,8 @@ class RunResult:
     total_payout: Decimal = Decimal(0)
     # What closing the month would carry on: balances below the minimum, and negative ones.
     carried: Decimal = Decimal(0)
-    # The last month before whose balances still wait to be carried on, because it is not closed: month, rows, sum.
-    waiting: tuple[str, int, Decimal] | None = None
+    # Of each span of open months before, the last whose balances wait for its closing to be carried on.
+    waiting: Sequence[Waiting] = ()
     # The month is closed, and nothing was calculated.
     closed: ClosedMonth | None = None
 
@@ -139,7 +152,6 @@ def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) ->
     updated = execute(session, sql.UPDATE, values)
     session.execute(sql.SNAPSHOT, values)
     summary = session.execute(sql.SUMMARY, values).one()
-    waiting = session.execute(sql.WAITING, {**values, **_since(seals.following(session))}).first()
     return RunResult(
         month=month,
         created=created,
@@ -152,12 +164,20 @@ def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) ->
         drifted=summary.drifted,
         total_payout=summary.payout,
         carried=summary.carried,
-        waiting=(waiting[0], waiting[1], waiting[2]) if waiting else None,
+        waiting=[*_waiting(session, month)],
     )
 
 
-def _since(following: Month | None) -> dict[str, int]:
-    return {"since_year": following.year if following else 0, "since_month": following.month if following else 0}
+def _waiting(session: Session, month: Month) -> Iterator[Waiting]:
+    last = seals.last_closed(session)
+    for first, end in seals.open_spans(session, month):
+        values = {
+            "since_year": first.year if first else 0, "since_month": first.month if first else 0,
+            "until_year": end.year, "until_month": end.month,
+        }  # fmt: skip
+        for row in session.execute(sql.WAITING, values):
+            found = Month(row.year, row.month)
+            yield Waiting(found, row.rows, row.sum, late=last is not None and found < last)
 
 
 def execute(session: Session, statement: sa.TextClause, values: Mapping[str, Any]) -> int:

@@ -206,26 +206,25 @@ SUMMARY = sa.text(
     WHERE c.year = :year AND c.month = :month AND {_MINE}
     """
 )
-# The last open month before this one, after the closed ones, that has balances to carry on: they are not in this month
-# yet. What is booked for an IB without a row will be a balance, too, once its month is calculated. Whether there is a
-# row is asked one by one: they are few, and a join would go over the commissions of all months.
+# The last month of a span of open ones that has balances to carry on: they are in no later month yet. What is booked
+# for an IB without a row will be a balance, too, once its month is calculated. Whether there is a row is asked one by
+# one: they are few, and a join would go over the commissions of all months.
 WAITING = sa.text(
     f"""
-    SELECT to_char(make_date(w.year, w.month, 1), 'YYYY-MM') AS month, count(*) AS rows, sum(w.balance) AS sum
+    SELECT w.year, w.month, count(*) AS rows, sum(w.balance) AS sum
     FROM (
       SELECT n.year, n.month, CAST(n.figures->>'carriedOut' AS numeric) AS balance
       FROM ibctl.commission_snapshot n JOIN ibctl.commission_state s ON s."snapshotId" = n.id
       JOIN "IbCommission" c ON c.id = s.id
-      WHERE (n.year, n.month) >= (:since_year, :since_month) AND (n.year, n.month) < (:year, :month) AND {_OPEN}
+      WHERE (n.year, n.month) >= (:since_year, :since_month) AND (n.year, n.month) < (:until_year, :until_month)
+        AND {_OPEN}
         AND CAST(n.figures->>'carriedOut' AS numeric) <> 0
       UNION ALL
       SELECT a.year, a.month, sum(a.amount) FROM ibctl.adjustment a
-      WHERE (a.year, a.month) >= (:since_year, :since_month) AND (a.year, a.month) < (:year, :month)
+      WHERE (a.year, a.month) >= (:since_year, :since_month) AND (a.year, a.month) < (:until_year, :until_month)
         AND (SELECT c.id FROM "IbCommission" c
              WHERE c."userId" = a."userId" AND c.year = a.year AND c.month = a.month) IS NULL
       GROUP BY a."userId", a.year, a.month HAVING sum(a.amount) <> 0
-    ) w
-    WHERE NOT EXISTS (SELECT FROM ibctl.closed_month k WHERE k.year = w.year AND k.month = w.month)
-    GROUP BY w.year, w.month ORDER BY w.year DESC, w.month DESC LIMIT 1
+    ) w GROUP BY w.year, w.month ORDER BY w.year DESC, w.month DESC LIMIT 1
     """
 )

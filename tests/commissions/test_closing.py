@@ -217,6 +217,29 @@ def test_what_waits_before_the_first_closed_month_is_closed_late_and_carried_beh
     assert payouts(platform) == {8: 0, 9: 0, 10: 90}
 
 
+def test_what_waits_before_a_month_that_is_closed_is_named_by_every_run(
+    platform: Platform, ibctl: Run, strict: Callable[..., None]
+) -> None:
+    strict()
+    ib = platform.user("ib@x.y")
+    for month in ("06", "09", "10"):
+        platform.lead(ib, f"2025-{month}-03", f"2025-{month}-04", 100)
+    ok(close(ibctl, "2025-09"))
+    run(ibctl, "2025-06")
+    for number in range(2):
+        ok(ibctl("commissions", "adjust", platform.user(f"{number}@x.y"), "2025-08", "5", "--reason", "r", "--yes"))
+    for more in ((), ("--quiet",)):
+        said = " ".join(ok(ibctl("commissions", "run", "--month", "2025-10", *more)).stderr.split())
+        # The last month of the span; closing it names those before it.
+        assert "Warning: 2 balances of 2025-08, 10.00 USD: carried on when it is closed" in said
+        assert "`ibctl commissions close 2025-08` does so late" in said
+    ok(close(ibctl, "2025-06"))
+    # Between two closed ones.
+    assert "2 balances of 2025-08, 10.00 USD" in run(ibctl, "2025-10").stderr
+    ok(close(ibctl, "2025-08"))
+    assert "carried on when it is closed" not in run(ibctl, "2025-10").stderr
+
+
 def test_a_month_that_is_closed_late_makes_none_after_it_necessary(platform: Platform, ibctl: Run) -> None:
     ib = platform.user("ib@x.y")
     platform.lead(ib, "2025-08-03", "2025-08-04", 900)  # paid before there was ibctl

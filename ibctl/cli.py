@@ -31,7 +31,9 @@ GROUPS: dict[str, tuple[str, str]] = {
     "demo": ("ibctl.admin.demo.commands:app", "See a month from CSV files to commissions, on a server of its own."),
 }
 # Commands of a group that live further down the stream than the group itself: `leads pull` knows Facebook.
-ADDED: dict[str, dict[str, str]] = {"leads": {"pull": "ibctl.ads.pull_command"}}
+ADDED: dict[str, lazy.Places] = {
+    "leads": {"pull": ("ibctl.ads.pull_command", "Take in what people filled in at Facebook's lead forms.")}
+}
 # The exit code of a process that a closed pipe ended (128 + SIGPIPE), as shells expect of `ibctl leads list | head`.
 CLOSED_PIPE = 141
 # What a write says where nothing more fits, or the device is gone.

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.core import TyperGroup
 
-from ibctl import cli, errors
+from ibctl import cli, errors, lazy
 from tests.conftest import ROOT, Result, Tab, command, pressed
 
 Run = Callable[..., Result]
@@ -48,6 +48,8 @@ def root() -> Any:
         (["--help"], {}),
         (["--version"], {}),
         ([], pressed("")),
+        ([], pressed("commissions ")),
+        ([], pressed("ads campaigns ")),
     ],
 )
 def test_help_version_and_completion_import_nothing_heavy(arguments: list[str], env: dict[str, str]) -> None:
@@ -89,6 +91,23 @@ def test_a_command_imports_no_other_command_and_no_table_that_it_does_not_need()
 
 def test_completion_of_a_group_lists_its_verbs(tab: Tab) -> None:
     assert {"run", "list", "show", "explain", "export", "rates"} <= set(tab("commissions "))
+
+
+def lazy_groups(group: lazy.Group) -> Iterator[lazy.Group]:
+    yield group
+    for name in group.list_commands(None):
+        found = group.get_command(None, name)
+        if isinstance(found, lazy.Group):
+            yield from lazy_groups(found)
+
+
+def test_a_completed_command_is_described_by_the_first_line_of_its_help() -> None:
+    loaded = [cli._load(name) for name in cli.GROUPS]
+    groups = [each for one in loaded if isinstance(one, lazy.Group) for each in lazy_groups(one)]
+    assert {group.name for group in groups} == {"leads", "ads", "spend", "campaigns", "commissions"}
+    for group in groups:
+        said = {name: words for name, (_, words) in group.places.items()}
+        assert said == {name: group.get_command(None, name).help.splitlines()[0] for name in group.places}
 
 
 def test_every_command_has_help_and_stands_in_the_readme() -> None:

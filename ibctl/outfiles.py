@@ -27,7 +27,7 @@ def atomic_file(path: Path, *, private: bool = False, lasting: bool = True) -> I
     simply be made again, that would be most of the time. Raises RequestError naming the path when it cannot be written.
     """
     try:
-        with _device(path) if _is_device(path) else _replacement(path, private=private, lasting=lasting) as stream:
+        with _device(path) if is_device(path) else _replacement(path, private=private, lasting=lasting) as stream:
             yield stream
     except OSError as exc:
         raise RequestError(f"cannot write {path}: {exc.strerror}") from None
@@ -41,7 +41,8 @@ def make_folder(path: Path) -> None:
         raise RequestError(f"cannot make the folder {path}: {exc.strerror}") from None
 
 
-def _is_device(path: Path) -> bool:
+def is_device(path: Path) -> bool:
+    """Whether something is written to as it is: what is there and no file, and what this process has open already."""
     there = path.exists() and not path.is_file() and not path.is_dir()
     return there or str(path.absolute()).startswith(_OPEN_ALREADY)
 

@@ -6,10 +6,10 @@ import filecmp
 import os
 import re
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from ibctl import outfiles, output, rendering
 from ibctl.errors import RequestError, UsageError
@@ -46,15 +46,18 @@ class RejectFile:
         self._exit = ExitStack()
         self._staged: Path | None = None
         self._writer: Any = None
-        self.is_device = path.exists() and not path.is_file()
+        self.is_device = outfiles.is_device(path)
 
     def __enter__(self) -> RejectFile:
         """Begin; nothing is written yet.
 
-        Raises RequestError where nothing could be, and UsageError for `-`, before any work is done.
+        Raises RequestError where nothing could be, and UsageError for `-` and a file that is open already (/dev/stdout
+        after `> FILE`), in which the rows and what else is said would lie upon each other, before any work is done.
         """
-        if self.path == STANDARD_INPUT:
-            raise UsageError("--rejects - will not do: refused rows go to a file; name one, or /dev/null")
+        if self.path == STANDARD_INPUT or (self.is_device and self.path.is_file()):
+            raise UsageError(
+                f"--rejects {self.path} will not do: refused rows go to a file of their own; name one, or /dev/null"
+            )
         if self.path.is_dir():
             raise RequestError(f"cannot write {self.path}: it is a directory: name a file in it")
         folder = self.path.absolute().parent
@@ -79,7 +82,8 @@ class RejectFile:
         self.count += 1
 
     def _open(self) -> Any:
-        stream = self._exit.enter_context(self._device() if self.is_device else self._stage())
+        target = self.path if self.is_device else self._stage()
+        stream = self._exit.enter_context(outfiles.atomic_file(target, private=self.private))
         if self.source.marked:
             stream.write("\ufeff")
         writer = output.csv_writer(stream, delimiter=self.source.delimiter)
@@ -88,15 +92,9 @@ class RejectFile:
         writer.writerow([*REASONS, *map(rendering.cell, own)])
         return writer
 
-    def _stage(self) -> AbstractContextManager[TextIO]:
+    def _stage(self) -> Path:
         self._staged = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        return outfiles.atomic_file(self._staged, private=self.private)
-
-    def _device(self) -> TextIO:
-        try:
-            return self.path.open("w", encoding="utf-8", newline="")
-        except OSError as exc:
-            raise RequestError(f"cannot write {self.path}: {exc.strerror}") from None
+        return self._staged
 
     def _publish(self, staged: Path) -> None:
         first, number = self.path, 1

@@ -127,6 +127,14 @@ def test_what_is_no_regular_file_is_written_to_as_it_is(tmp_path: Path) -> None:
     assert not Path(f"{os.devnull}-2").exists()
 
 
+def test_a_file_that_is_open_already_is_no_reject_file(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log, tabular.open_table(made(tmp_path, "email\nx\n")) as file:
+        target = Path(f"/dev/fd/{log.fileno()}")
+        with pytest.raises(UsageError, match=f"--rejects {target} will not do"), tabular.RejectFile(target, file):
+            pass
+    assert (tmp_path / "log").read_text() == ""
+
+
 @pytest.mark.parametrize("name", ["=cmd|x", "'=cmd|x", "@SUM(A1)", "''-x", "'quoted'", "email"])
 def test_a_header_cannot_run_in_a_spreadsheet_and_is_read_back(tmp_path: Path, name: str) -> None:
     path = made(tmp_path, "x\n1\n")

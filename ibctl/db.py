@@ -27,7 +27,7 @@ HASTY_TIMEOUT = 2  # seconds; the least that every libpq takes as it is
 # The first half of every advisory lock's key, so that ibctl's locks never meet another program's.
 LOCK_CLASS = 0x1BC71
 # Insert, update and delete on the 17 platform tables and on ibctl's own that are recorded (`ledger.CAPTURED`).
-CAPTURE_TRIGGERS = 3 * (17 + 21)
+CAPTURE_TRIGGERS = 3 * (17 + 23)
 # The migrations that this code knows; ibctl's own tables are to be at the last.
 REVISIONS = ("platform_0001", "ibctl_0001", "ibctl_0002")
 

@@ -104,7 +104,7 @@ def lazy_groups(group: lazy.Group) -> Iterator[lazy.Group]:
 def test_a_completed_command_is_described_by_the_first_line_of_its_help() -> None:
     loaded = [cli._load(name) for name in cli.GROUPS]
     groups = [each for one in loaded if isinstance(one, lazy.Group) for each in lazy_groups(one)]
-    assert {group.name for group in groups} == {"leads", "ads", "spend", "campaigns", "commissions"}
+    assert {group.name for group in groups} == {"leads", "ads", "spend", "campaigns", "commissions", "payouts"}
     for group in groups:
         said = {name: words for name, (_, words) in group.places.items()}
         assert said == {name: group.get_command(None, name).help.splitlines()[0] for name in group.places}

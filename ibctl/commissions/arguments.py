@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 import typer
 
+from ibctl import days
 from ibctl.commissions import completion as own_completion
 from ibctl.commissions import rules
 from ibctl.errors import UsageError
@@ -22,6 +24,14 @@ def _status(text: str) -> str:
     if text.upper() not in rules.STATUSES:
         raise UsageError(f"'{text}' is no payment status: write one of {', '.join(rules.STATUSES)}")
     return text.upper()
+
+
+def day(option: str, text: str | None) -> date | None:
+    """Read the day that was given with an option, if one was. Raises UsageError."""
+    try:
+        return days.parse(text) if text else None
+    except ValueError as exc:
+        raise UsageError(f"{option}: {exc}") from None
 
 
 MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="Like 2025-10.", autocompletion=suggest_months)]
@@ -41,6 +51,9 @@ StatusOption = Annotated[
         autocompletion=_statuses,
     ),
 ]  # fmt: skip
+BatchArgument = Annotated[
+    str, typer.Argument(metavar="BATCH", help="Like 2025-10-1.", autocompletion=own_completion.batches)
+]
 RequiredReason = Annotated[
     str | None, typer.Option("--reason", help="Why; required, kept in the audit record.", show_default=False)
 ]

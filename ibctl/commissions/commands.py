@@ -55,7 +55,7 @@ PLACES = {
     ),
     "payees": ("ibctl.commissions.payee_commands:payees_app", "Where each IB wants its money."),
     "payouts": (
-        "ibctl.commissions.payout_commands:payouts_app",
+        "ibctl.commissions.payout_commands:group",
         "Batches of payouts, and the proof that they were paid.",
     ),
     "simulate": (

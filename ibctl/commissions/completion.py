@@ -19,9 +19,9 @@ def batches(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a batch, the newest first."""
 
     def read(session: Session) -> list[str]:
-        from ibctl.commissions import payouts
+        from ibctl.commissions import payout_listing
 
-        return [row["id"] for row in payouts.listing(session, limit=50)[0]]
+        return [row["id"] for row in payout_listing.listing(session, limit=50)[0]]
 
     return [name for name in completion.answer(ctx, read) if name.startswith(incomplete)]
 

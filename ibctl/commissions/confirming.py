@@ -1,4 +1,4 @@
-"""Doing what was confirmed, and nothing else."""
+"""Doing what was confirmed, and nothing else; and saying what was done for good."""
 
 from __future__ import annotations
 
@@ -32,3 +32,13 @@ def confirmed(
         if asked not in (None, effect(result)):
             raise RequestError(f"it is now: {effect(result)}; nothing was written: look again")
     return result, session.written
+
+
+def for_good(written: db.Written, done: str) -> None:
+    """Say what was done that nothing takes back."""
+    if written.dry_run:
+        output.note(f"{done}; dry run: nothing was written")
+    elif written.change_set is None:
+        output.note(done)
+    else:
+        output.note(f"{done}; change set {written.change_set}")

@@ -37,3 +37,12 @@ LEFT JOIN (
 WHERE CAST(:batch AS text) IS NULL OR i."batchId" = :batch
 GROUP BY i.id
 """
+# For a LATERAL join: each PAID payment of the batch `b` of which something came back; `returned` is how much, in the
+# batch's base currency, as a statement has it. Where nothing came back at all, nothing is counted.
+RETURNED = f"""
+SELECT i.id, i."commissionId", i."baseAmount" - round(i."baseAmount" * n.sent / i.amount, 2) AS returned,
+  i.amount - n.sent AS amount, i.currency
+FROM ({NET.replace(":batch", "b.id")}) n JOIN ibctl.payout_item i USING (id)
+WHERE i.status = 'PAID' AND n.sent < i.amount
+  AND EXISTS (SELECT FROM ibctl.payout_payment p WHERE p."batchId" = b.id AND p.direction = 'credit')
+"""

@@ -2,97 +2,132 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
-import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
-from ibctl import clock, config, crypto, days, money, output
-from ibctl.commissions import payee_rules, payout_files, payouts
-from ibctl.commissions.evidence_sql import NET
+from ibctl import config, days, output
+from ibctl.commissions import payee_rules, payout_destinations, payout_files, payout_orders, payouts
 from ibctl.commissions.payout_files import Order, Payment, PayoutFile
+from ibctl.commissions.payout_orders import Left
 from ibctl.errors import ConfigError, RequestError
 from ibctl.imports import RowError
-from ibctl.models.payouts import PayoutBatch, PayoutItem
-from ibctl.models.platform import User
+from ibctl.models.payouts import PayoutBatch, PayoutOrder, PayoutOrderLine
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A payment that came back whole and goes out again: to where, as far as that is shown, and whether elsewhere."""
+
+    reference: str
+    email: str
+    destination: str
+    redirected: bool
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The files of a batch, the manifest last.
+    """The files of a batch, the manifest last, the `number` of what they are in the batch, and `returned` payments.
 
-    Not in them: payments that are `withheld` until their evidence is clear, and those that went out `earlier`, of which
-    nothing is known since: the bank would take them for others under a new name.
+    Not in them: payments that are `withheld` until their evidence is clear, those that went out `earlier`, of which
+    nothing is known since, those that were in this file but of which more is `known` since, and the `homeless`, each a
+    sentence, that came back and have no payee to go to.
     """
 
     files: list[PayoutFile]
+    number: int
+    returned: list[Returned]
     withheld: list[str]
     earlier: list[str]
+    known: list[str]
+    homeless: list[str]
+
+    @property
+    def in_part(self) -> bool:
+        """Whether something is left out that somebody has to see to."""
+        return bool(self.withheld or self.homeless)
 
 
-# What is not out, of payments that are not cancelled: of paid ones, too, what came back. `unclear`: it may be paid, in
-# another currency, or by a file whose signs were misread.
-_LEFT = sa.text(
-    f"""
-    SELECT i.id, i.reference, n.sent, n.strange OR n.doubtful AS unclear, (
-      SELECT count(*) FROM ibctl.payout_payment p WHERE p."batchId" = :batch AND p."itemId" = i.id) AS moved
-    FROM ibctl.payout_item i JOIN ({NET}) n USING (id)
-    WHERE i.status <> 'CANCELLED' AND n.sent < i.amount ORDER BY 2
-    """
-)
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written: by default, what has not gone out; else file `again`, or a new one `instead_of` a file."""
+
+    layout: str
+    execution_date: date | None = None
+    again: int | None = None
+    instead_of: int | None = None
 
 
-def export(session: Session, batch_id: str, layout: str, *, execution_date: date | None = None) -> Exported:
+def export(session: Session, batch_id: str, wanted: Wanted) -> Exported:
     """Return the files of what is left to pay of a batch, and note that they were exported.
 
-    A file holds what has never gone out, or came back or was short since it did; where there is nothing of the kind,
-    the last file is written again. So no payment is under way in two files. A new file sets the day that the bank is
-    asked to pay on (today, unless told). Raises RequestError when nothing is left to pay, a signature is missing or the
-    layout does not fit, ConfigError without the payer's account.
+    A new file holds what has never gone out, or came back or was short since it did; where there is nothing of the
+    kind, the last one is written again. It sets the day that the bank is asked to pay on (today, unless told). Raises
+    RequestError when nothing is left to pay, a signature is missing, the layout does not fit or a file cannot be
+    written again, NotFoundError for one that there is not, ConfigError without the payer's account.
     """
     batch = payouts.find(session, batch_id, for_update=True)
-    left = session.execute(_LEFT, {"batch": batch.id}).all()
-    clear = {row.id: row for row in left if not row.unclear}
-    withheld = [row.reference for row in left if row.unclear]
-    items = [item for item in payouts.items(session, batch) if item.id in clear]
-    if not items:
-        raise RequestError(f"batch {batch.id} has nothing left to pay{_until_clear(withheld)}")
     _require_signature(batch)
-    found = [item for item in items if item.exported_moved != clear[item.id].moved]
-    day = execution_date or (None if found and batch.exported_at else batch.execution_date)
-    found = found or _last_file(items)
-    if found[0].exported_moved != clear[found[0].id].moved:
-        _note_sent(batch, found, {one: row.moved for one, row in clear.items()})
-    batch.execution_date = day or days.today(config.settings().timezone.key)
+    if wanted.instead_of is not None:
+        payout_orders.withdraw(session, batch, wanted.instead_of)
+    number, homeless = (wanted.again, []) if wanted.again is not None else _placed(session, batch, wanted)
+    order = payout_orders.find(session, batch, number)
+    order.execution_date = wanted.execution_date or order.execution_date
     session.flush()
-    order = replace(_order(batch, layout, batch.execution_date), message=found[0].exported_as or batch.id)
-    payments = _payments(session, batch, found, {one: row.sent for one, row in clear.items()})
-    earlier = [item.reference for item in items if item not in found]
-    return Exported(payout_files.make(layout, order, payments), withheld, earlier)
+    return _written(session, batch, order, wanted.layout, homeless)
 
 
-def _last_file(items: Sequence[PayoutItem]) -> list[PayoutItem]:
-    """Return the payments that went out last together; all of these went out."""
-    last = max((item.exported_at, item.exported_as) for item in items if item.exported_at)
-    return [item for item in items if (item.exported_at, item.exported_as) == last]
+def _placed(session: Session, batch: PayoutBatch, wanted: Wanted) -> tuple[int, list[str]]:
+    """Put what is under way in no file into a new one, if there is any; return that one's number, or the last's.
+
+    And who is left out, in words.
+    """
+    left = payout_orders.left(session, batch)
+    free = [one for one in left if not one.unclear and not one.under_way]
+    found = payout_destinations.find(session, batch, free)
+    homeless = list(found.homeless.values())
+    payable = [one for one in free if one.item.id not in found.homeless]
+    if payable:
+        _require_signature_after(batch, found.unsigned)
+        payees = {number: redirect.payee for number, redirect in found.redirects.items()}
+        day = wanted.execution_date or days.today(config.settings().timezone.key)
+        return payout_orders.place(session, batch, payable, payees, day).number, homeless
+    earlier = [one.number for one in left if one.number is not None and one.under_way and not one.unclear]
+    if not earlier:
+        raise RequestError(f"batch {batch.id} has nothing left to pay{_until(left, homeless)}")
+    return max(earlier), homeless
 
 
-def _note_sent(batch: PayoutBatch, found: Sequence[PayoutItem], moved: Mapping[str, int]) -> None:
-    """Note in which file payments go out. The bank takes no name twice: a later one has what is paid anew in it."""
-    told = "\n".join(f"{item.reference} {moved[item.id]}" for item in found)
-    name = f"{batch.id}-{hashlib.sha256(told.encode()).hexdigest()[:8]}" if batch.exported_at else batch.id
-    now = clock.now()
-    batch.exported_at = batch.exported_at or now
-    for item in found:
-        item.exported_as, item.exported_at, item.exported_moved = name, now, moved[item.id]
+def _until(left: Sequence[Left], homeless: Sequence[str]) -> str:
+    unclear = [one.item.reference for one in left if one.unclear]
+    until = f" until it is clear what has left for {output.some(unclear)}: see `payouts show`" if unclear else ""
+    return until + (f": {'; '.join(homeless)}" if homeless else "")
 
 
-def _until_clear(withheld: Sequence[str]) -> str:
-    return f" until it is clear what has left for {output.some(withheld)}: see `payouts show`" if withheld else ""
+def _written(
+    session: Session, batch: PayoutBatch, order: PayoutOrder, layout: str, homeless: list[str]
+) -> Exported:  # fmt: skip
+    """Write what is under way in a file."""
+    left, lines = payout_orders.left(session, batch), payout_orders.lines(session, order)
+    under_way = [one for one in left if one.under_way and not one.unclear]
+    found = [one for one in under_way if one.number == order.number]
+    ids = {one.item.id for one in found}
+    if not found:
+        raise RequestError(
+            f"nothing of file {order.number} of batch {batch.id} is under way: what has become of it is known, or it "
+            "went out in a later one"
+        )
+    payments = [_payment(batch, one, lines[one.item.id]) for one in found]
+    return Exported(
+        payout_files.make(layout, _order(batch, layout, order), payments), order.number,
+        [_returned(one, lines[one.item.id]) for one in found if one.returned_at is not None],
+        withheld=[one.item.reference for one in left if one.unclear],
+        earlier=[one.item.reference for one in under_way if one.number != order.number],
+        known=[item.reference for item in payouts.items(session, batch) if item.id in lines.keys() - ids],
+        homeless=homeless,
+    )  # fmt: skip
 
 
 def _require_signature(batch: PayoutBatch) -> None:
@@ -103,10 +138,21 @@ def _require_signature(batch: PayoutBatch) -> None:
         )
 
 
-def _order(batch: PayoutBatch, layout: str, execution_date: date) -> Order:
+def _require_signature_after(batch: PayoutBatch, unsigned: Sequence[str]) -> None:
+    if config.settings().require_approval and unsigned:
+        raise RequestError(
+            f"what came back would go to another account than the one that batch {batch.id} was approved with, for "
+            f"{output.some(unsigned)}: somebody else than {batch.created_by} has to approve it once more, with "
+            f"`ibctl commissions payouts approve {batch.id}`"
+        )
+
+
+def _order(batch: PayoutBatch, layout: str, order: PayoutOrder) -> Order:
     name, iban = _payer() if layout == "pain.001" else ("", "")
     month = f"{batch.year}-{batch.month:02d}"
-    return Order(batch.id, month, batch.base_currency, batch.created_at, execution_date, name, iban)
+    return Order(
+        batch.id, month, batch.base_currency, batch.created_at, order.execution_date, name, iban, message=order.id
+    )
 
 
 def _payer() -> tuple[str, str]:
@@ -119,19 +165,14 @@ def _payer() -> tuple[str, str]:
         raise ConfigError(f"IBCTL_PAYER_NAME or IBCTL_PAYER_IBAN: {exc.message}") from None
 
 
-def _payments(
-    session: Session, batch: PayoutBatch, found: Sequence[PayoutItem], sent: Mapping[str, Decimal]
-) -> list[Payment]:
-    users = sa.select(col(User.id), col(User.email)).where(col(User.id).in_([item.user_id for item in found]))
-    emails = {row.id: row.email for row in session.execute(users)}
-    return [_payment(batch, item, emails.get(item.user_id, item.user_id), sent[item.id]) for item in found]
-
-
-def _payment(batch: PayoutBatch, item: PayoutItem, email: str, sent: Decimal) -> Payment:
-    """Return the payment of what is not `sent`, in the base currency what a statement says is owed for it."""
-    base_sent = money.to_cents(item.base_amount * sent / item.amount)
+def _payment(batch: PayoutBatch, one: Left, line: PayoutOrderLine) -> Payment:
+    item, (name, account) = one.item, payout_destinations.of_line(line, one.item)
     return Payment(
-        reference=item.reference, email=email, name=crypto.reveal(item, "name") or "",
-        account=crypto.reveal(item, "account") or "", method=batch.method, amount=item.amount - sent,
-        currency=item.currency, base_amount=item.base_amount - base_sent, rate=item.rate, rate_date=item.rate_date,
+        reference=item.reference, email=one.email, name=name, account=account, method=batch.method, amount=line.amount,
+        currency=item.currency, base_amount=line.base_amount, rate=item.rate, rate_date=item.rate_date,
     )  # fmt: skip
+
+
+def _returned(one: Left, line: PayoutOrderLine) -> Returned:
+    destination = payout_destinations.shown(*payout_destinations.of_line(line, one.item))
+    return Returned(one.item.reference, one.email, destination, line.account is not None)

@@ -8,7 +8,7 @@ import typer
 
 from ibctl import config, db, money, months, output, rendering
 from ibctl.commissions import explain as explaining
-from ibctl.commissions import rules, snapshots, stored, units
+from ibctl.commissions import payout_listing, rules, snapshots, stored, units
 from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption, StatusOption
 from ibctl.output import Column, Format, Listing
 from ibctl.users import service as users
@@ -59,6 +59,8 @@ def list_(
         printed = output.show(stored.rows(session, **found, limit=limit), COLUMNS, Listing(form, to_file, columns))
         bad = stored.no_amounts(session, found["month"], ib=found["ib"] and found["ib"].id)
         other = units.other(session, months.parse(month)) if month else None
+        paid = status in (None, "PAID")
+        back = payout_listing.returned(session, month=found["month"], ib=found["ib"]) if paid else []
     output.cut_note(printed, limit, count, "commissions")
     if count:
         shown = money.show(payout, config.settings().base_currency)
@@ -67,6 +69,13 @@ def list_(
         output.warn(f"no amounts, and in no sum: {output.some(bad)}; the web application wrote them")
     if other:
         output.warn(other)
+    _warn_of_returns(back)
+
+
+def _warn_of_returns(back: list[str]) -> None:
+    """Say what is PAID no more, though its row is never changed."""
+    if back:
+        output.warn(f"came back after it was PAID: {output.some(back)}; `ibctl commissions payouts export` pays again")
 
 
 @app.command()
@@ -110,6 +119,7 @@ def show(
         user = users.find(session, ib)
         commission = explaining.find(session, user, months.parse(month))
         snapshot = snapshots.current(session, commission.id)
+        back = payout_listing.returned(session, month=months.parse(month), ib=user)
         row = stored.as_row(commission, user.email) | {
             "plan": snapshot.terms.label if snapshot else None,
             "payableFrom": snapshot.payable_from if snapshot else None,
@@ -126,3 +136,4 @@ def show(
         Column("digest"),
     ]
     output.show_record(row, columns, Listing(form))
+    _warn_of_returns(back)

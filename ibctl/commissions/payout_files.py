@@ -55,7 +55,7 @@ class Payment:
 
 @dataclass(frozen=True)
 class Order:
-    """What is common to the payments of a batch: its name, its month, whose account they leave, and when.
+    """What is common to the payments of a file: its batch, its month, whose account they leave, and when.
 
     `message` is what the bank knows the file by, where it is not the batch's first: it takes no name twice.
     """
@@ -68,6 +68,11 @@ class Order:
     payer_name: str = ""
     payer_iban: str = field(default="", repr=False)
     message: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the bank knows it by; its files are called after it."""
+        return self.message or self.batch
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ def manifest(layout: str, order: Order, files: Sequence[PayoutFile]) -> PayoutFi
             for file in files
         ],
     }
-    return PayoutFile(f"payout-{order.batch}.manifest.json", json.dumps(content, indent=2) + "\n", [])
+    return PayoutFile(f"payout-{order.name}.manifest.json", json.dumps(content, indent=2) + "\n", [])
 
 
 def _written(file: PayoutFile) -> dict[str, str]:
@@ -164,7 +169,7 @@ def _generic(order: Order, payments: Sequence[Payment]) -> Iterator[PayoutFile]:
          order.base_currency, f"{one.rate:f}", one.rate_date or "", order.month]
         for one in payments
     )  # fmt: skip
-    yield PayoutFile(f"payout-{order.batch}.csv", _csv(header, rows), payments)
+    yield PayoutFile(f"payout-{order.name}.csv", _csv(header, rows), payments)
 
 
 def _split(
@@ -173,7 +178,7 @@ def _split(
     """Cut payments into files of one key and at most `limit` rows, with their names."""
     for kind, same in groupby(sorted(payments, key=lambda one: (key(one), one.reference)), key):
         for number, part in enumerate(_parts(list(same), limit), 1):
-            yield f"payout-{order.batch}-{kind}-{number}.csv", part
+            yield f"payout-{order.name}-{kind}-{number}.csv", part
 
 
 def _parts(payments: Sequence[Payment], limit: int) -> Iterator[Sequence[Payment]]:
@@ -235,7 +240,7 @@ def _pain(order: Order, payments: Sequence[Payment]) -> Iterator[PayoutFile]:
              "execution_date": order.execution_date, "endtoend_id": one.reference,
              "description": f"Commission {order.month} {one.reference}"}
         )  # fmt: skip
-    yield PayoutFile(f"payout-{order.batch}.xml", _settled(order, transfer.export(validate=False)), payments)
+    yield PayoutFile(f"payout-{order.name}.xml", _settled(order, transfer.export(validate=False)), payments)
 
 
 def _require_sepa(payments: Iterable[Payment]) -> None:
@@ -265,10 +270,9 @@ def _settled(order: Order, made: bytes) -> str:
     from defusedxml import ElementTree
 
     root = ElementTree.fromstring(made)
-    message = order.message or order.batch
     values = {
-        "GrpHdr/{0}MsgId": message, "GrpHdr/{0}CreDtTm": order.created_at.strftime("%Y-%m-%dT%H:%M:%S"),
-        "PmtInf/{0}PmtInfId": message,
+        "GrpHdr/{0}MsgId": order.name, "GrpHdr/{0}CreDtTm": order.created_at.strftime("%Y-%m-%dT%H:%M:%S"),
+        "PmtInf/{0}PmtInfId": order.name,
         # Booked one by one, so that the bank's statement proves each.
         "PmtInf/{0}BtchBookg": "false",
     }  # fmt: skip

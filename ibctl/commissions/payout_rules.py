@@ -140,7 +140,12 @@ def _trouble_with_payee(row: Mapping[str, Any], choice: Choice, rates: Mapping[s
 
 
 def status(counts: Mapping[str, int], *, approved: bool, exported: bool) -> str:
-    """Say how far a batch is, from how many of its payments are PROCESSING, PAID and CANCELLED."""
+    """Say how far a batch is, from how many of its payments are PROCESSING, PAID, RETURNED and CANCELLED.
+
+    RETURNED are those that were PAID and of which something came back; PAID are the others.
+    """
+    if counts.get("RETURNED"):
+        return "PART RETURNED" if counts.get("PAID") or counts.get("PROCESSING") else "RETURNED"
     if counts.get("PAID"):
         return "PART PAID" if counts.get("PROCESSING") else "PAID"
     if not counts.get("PROCESSING"):

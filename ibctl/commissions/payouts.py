@@ -1,4 +1,4 @@
-"""Batches of payouts: making, approving and cancelling them. A commission's status moves here and nowhere else:
+"""Batches of payouts: making and cancelling them. A commission's status moves here and nowhere else:
 PENDING → PROCESSING when a batch claims it, back when the batch is cancelled, PROCESSING → PAID on evidence
 (`reconciling.py`).
 
@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config, currencies, days, db, months, output, rendering
+from ibctl import clock, config, days, db, months, output, rendering
 from ibctl.commissions import ibs, payable, units
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.evidence_sql import NET
@@ -238,7 +238,7 @@ def _move(session: Session, statement: sa.TextClause, commissions: Sequence[str]
         )
 
 
-# ------------------------------------------------------------------------------------------------------ cancel, approve
+# --------------------------------------------------------------------------------------------------------------- cancel
 
 _RELEASE = sa.text(
     """
@@ -280,7 +280,10 @@ def cancel(session: Session, batch_id: str, *, only: Sequence[str] = ()) -> list
     wanted = _ids(session, only)
     found = [item for item in items(session, batch, status="PROCESSING") if not wanted or item.user_id in wanted]
     if not found:
-        raise RequestError(f"nothing of batch {batch.id} can be cancelled: none of these payments is PROCESSING")
+        raise RequestError(
+            f"nothing of batch {batch.id} can be cancelled: none of these payments is PROCESSING, and what is PAID "
+            "stays so: `ibctl commissions payouts export` pays what came back, to the payee as it is then"
+        )
     _require_untouched(session, batch, found)
     _move(session, _RELEASE, [item.commission_id for item in found])
     for item in found:
@@ -296,85 +299,3 @@ def _require_untouched(session: Session, batch: PayoutBatch, found: Sequence[Pay
             f"money has left for {output.some(sorted(touched))} of batch {batch.id}, nothing was cancelled: let it "
             "come back or pay the rest, reconcile, and cancel the others with --only"
         )
-
-
-# What is not out, also of what was paid and came back.
-_OWED = sa.text(
-    f"""
-    SELECT i.id FROM ibctl.payout_item i JOIN ({NET}) n USING (id)
-    WHERE i.status <> 'CANCELLED' AND n.sent < i.amount LIMIT 1
-    """
-)
-
-
-def approve(session: Session, batch_id: str) -> PayoutBatch:
-    """Put the second signature under a batch.
-
-    Raises RequestError when it is there already, nothing is left to pay, or the same person made the batch.
-    """
-    db.lock(session, LOCK)
-    batch, actor = find(session, batch_id, for_update=True), config.settings().actor
-    if batch.approved_by is not None:
-        raise RequestError(f"batch {batch.id} was approved already, by {batch.approved_by}")
-    if session.execute(_OWED, {"batch": batch.id}).first() is None:
-        raise RequestError(f"batch {batch.id} has nothing left to pay")
-    if batch.created_by.casefold() == actor.casefold():
-        raise RequestError(f"batch {batch.id} was made by {actor}: somebody else has to approve it")
-    batch.approved_at, batch.approved_by = clock.now(), actor
-    session.flush()
-    return batch
-
-
-# -------------------------------------------------------------------------------------------------------------- reading
-
-_LISTING = sa.text(
-    """
-    SELECT b.*, i.*, count(*) OVER () AS total,
-      (SELECT count(*) FROM ibctl.payout_payment p WHERE p."batchId" = b.id AND p."itemId" IS NULL) AS unmatched
-    FROM ibctl.payout_batch b
-    JOIN LATERAL (
-      SELECT count(*) AS items, count(*) FILTER (WHERE status = 'PROCESSING') AS processing,
-        count(*) FILTER (WHERE status = 'PAID') AS paid, count(*) FILTER (WHERE status = 'CANCELLED') AS cancelled,
-        coalesce(sum("baseAmount") FILTER (WHERE status <> 'CANCELLED'), 0) AS "baseAmount",
-        coalesce(sum("baseAmount") FILTER (WHERE status = 'PAID'), 0) AS "basePaid"
-      FROM ibctl.payout_item WHERE "batchId" = b.id
-    ) i ON true
-    WHERE (CAST(:year AS integer) IS NULL OR (b.year, b.month) = (:year, :month))
-      AND (CAST(:id AS text) IS NULL OR b.id = :id)
-    ORDER BY b."createdAt" DESC, b.id DESC LIMIT :limit
-    """
-)
-_ITEMS = sa.text(
-    f"""
-    SELECT i.id, i.reference, u.email, i."userId", i."commissionId", i.status, i."baseAmount", i.amount, i.currency,
-      i.rate, i."rateDate", i."rateSource", c."paidAt", CASE WHEN p."itemId" IS NOT NULL THEN n.sent END AS sent,
-      -- What has been made up for is a finding no more.
-      CASE WHEN n.strange OR i.status = 'PROCESSING'
-        OR n.sent <> CASE WHEN i.status = 'CANCELLED' THEN 0 ELSE i.amount END THEN p.findings END AS findings
-    FROM ibctl.payout_item i JOIN ({NET}) n USING (id) LEFT JOIN "User" u ON u.id = i."userId"
-    LEFT JOIN "IbCommission" c ON c.id = i."commissionId" AND i.status = 'PAID'
-    LEFT JOIN (
-      SELECT "itemId", string_agg(finding, ', ' ORDER BY "createdAt", "bookedOn", id) AS findings
-      FROM ibctl.payout_payment WHERE "batchId" = :batch AND "itemId" IS NOT NULL GROUP BY 1
-    ) p ON p."itemId" = i.id
-    ORDER BY i.reference
-    """
-)
-
-
-def listing(
-    session: Session, *, month: Month | None = None, batch: str | None = None, limit: int = 0
-) -> tuple[list[dict[str, Any]], int]:
-    """Return batches as rows, newest first and at most `limit` (0: all), and how many there are without the limit."""
-    values = {"year": month and month.year, "month": month and month.month, "id": batch, "limit": limit or None}
-    found = [dict(row) for row in session.execute(_LISTING, values).mappings()]
-    for row in found:
-        counts = {status: row[status.lower()] for status in ("PROCESSING", "PAID", "CANCELLED")}
-        row["status"] = rules.status(counts, approved=bool(row["approvedAt"]), exported=bool(row["exportedAt"]))
-    return found, found[0]["total"] if found else 0
-
-
-def item_rows(session: Session, batch: PayoutBatch) -> list[dict[str, Any]]:
-    """Return a batch's payments as rows; neither name nor account is in them."""
-    found = session.execute(_ITEMS, {"batch": batch.id}).mappings()
-    return [{**row, "pays": currencies.show(row["amount"], row["currency"])} for row in found]

@@ -89,6 +89,7 @@ def document(statement: Statement) -> str:
         "closing": _exact(statement.closing),
         "paymentStatus": statement.status,
         "totalPayout": _exact(statement.payout),
+        "returned": _exact(statement.returned),
         "derivation": [_line(line) for line in rules.flat(statement.derivation)] if statement.derivation else [],
         "history": [{"month": str(month), "totalPayout": _exact(payout)} for month, payout in statement.history],
         "notes": list(statement.notes),

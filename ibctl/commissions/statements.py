@@ -23,7 +23,7 @@ from sqlmodel import Session
 
 from ibctl import config, currencies, money
 from ibctl.commissions import rules, seals, snapshots, stored, units
-from ibctl.commissions.evidence_sql import MOVEMENTS
+from ibctl.commissions.evidence_sql import MOVEMENTS, RETURNED
 from ibctl.commissions.rules import Line
 from ibctl.commissions.snapshots import Snapshot
 from ibctl.errors import NotFoundError, RequestError
@@ -60,6 +60,8 @@ class Statement:
     # Of the month's commission; None where there is none.
     status: str | None
     payout: Decimal
+    # What of a PAID payout has come back by now, whenever that was, and is not out again.
+    returned: Decimal
     # From snapshot and its derivation; None where ibctl did not calculate the month.
     snapshot: Snapshot | None
     derivation: Line | None
@@ -81,11 +83,17 @@ class Statement:
         payout = money.show(self.payout, self.currency)
         if self.status is None:
             yield f"There is no commission of {self.month}."
+        elif self.payout and self.returned:
+            yield f"The payout of {self.month}, {payout}, has been paid, but {self._back} came back and is owed again."
         elif self.payout and self.status in _BECOMES:
             yield f"The payout of {self.month}, {payout}, {_BECOMES[self.status]}."
         carried = self.snapshot.figures["carriedOut"] if self.snapshot else ZERO
         if carried:
             yield f"{money.show(carried, self.currency)} are carried on to a later month."
+
+    @property
+    def _back(self) -> str:
+        return "all of it" if self.returned == self.payout else money.show(self.returned, self.currency)
 
 
 _BECOMES = {"PENDING": "is due", "HELD": "is held for now", "PROCESSING": "is being paid out", "PAID": "has been paid"}
@@ -104,9 +112,10 @@ class _Moved:
 # Parameters: year, month, ib (an id, or NULL for all). What a month adds to an account: all but what it carried in. The
 # month's own snapshot comes along, NULL where there is none.
 _EARNED = sa.text(
-    """
+    f"""
     SELECT u.id AS ib, u.email, coalesce(e.opening, 0) AS opening, e.status, e.credit,
-      coalesce(e.payout, 0) AS payout, coalesce(e.history, '[]') AS history, kept.*
+      coalesce(e.payout, 0) AS payout, coalesce(back.returned, 0) AS returned, coalesce(e.history, '[]') AS history,
+      kept.*
     FROM "User" u
     JOIN (
       SELECT c."userId", sum(credit) FILTER (WHERE NOT own) AS opening, max(c.id) FILTER (WHERE own) AS commission,
@@ -125,6 +134,10 @@ _EARNED = sa.text(
         WHERE (k.year, k.month) <= (:year, :month) AND (CAST(:ib AS text) IS NULL OR k."userId" = :ib)
       ) c GROUP BY 1
     ) e ON e."userId" = u.id
+    LEFT JOIN (
+      SELECT r."commissionId", sum(r.returned) AS returned
+      FROM ibctl.payout_batch b JOIN LATERAL ({RETURNED}) r ON true WHERE (b.year, b.month) = (:year, :month) GROUP BY 1
+    ) back ON back."commissionId" = e.commission
     LEFT JOIN (ibctl.commission_state own JOIN ibctl.commission_snapshot kept ON kept.id = own."snapshotId")
       ON own.id = e.commission
     ORDER BY u.email
@@ -154,7 +167,7 @@ _PAID = sa.text(
       WHERE c."paymentStatus" = 'PAID' AND NOT EXISTS (SELECT FROM ibctl.payout_item i WHERE i.claim = c.id)
     ) moved
     WHERE day < :end AND (CAST(:ib AS text) IS NULL OR "userId" = :ib)
-    ORDER BY day, reference
+    ORDER BY day, reference, direction DESC
     """
 )
 
@@ -226,8 +239,8 @@ def _statement(row: Any, month: Month, currency: str, snapshot: Snapshot | None,
     moves = [*_credits(row, month, snapshot), *_debits(paid, month)]
     return Statement(
         user_id=row["ib"], email=row["email"], month=month, currency=currency, opening=opening,
-        entries=_running(opening, moves), status=row["status"], payout=row["payout"], snapshot=snapshot,
-        derivation=rules.payout(snapshot.terms, snapshot.inputs) if snapshot else None,
+        entries=_running(opening, moves), status=row["status"], payout=row["payout"], returned=row["returned"],
+        snapshot=snapshot, derivation=rules.payout(snapshot.terms, snapshot.inputs) if snapshot else None,
         history=_history(month, row["history"]),
     )  # fmt: skip
 

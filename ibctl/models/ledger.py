@@ -33,7 +33,7 @@ LEDGER_REVISION = "ibctl_0002"
 CAPTURED = (
     "exchange_rate", "commission_plan", "plan_assignment", "ib_group_member", "adjustment", "commission_hold",
     "closed_month", "commission_state", "lead_programme", "lead_transfer", "lead_mapping",
-    "payee", "payout_batch", "payout_item", "payout_payment",
+    "payee", "payout_batch", "payout_item", "payout_order", "payout_order_line", "payout_payment",
     "ad_account_state", "ad_action_types", "spend_restatement",
     "campaign_build", "lead_form", "form_lead",
 )  # fmt: skip

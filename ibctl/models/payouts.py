@@ -60,10 +60,8 @@ class PayoutBatch(SQLModel, table=True):
     # The second signature.
     approved_at: dt.datetime | None = Field(default=None, sa_column=Column("approvedAt", TIMESTAMP(precision=3)))
     approved_by: str | None = Field(default=None, sa_column=Column("approvedBy", Text))
-    # Since then money may have left.
+    # When the first file was written. Since then money may have left.
     exported_at: dt.datetime | None = Field(default=None, sa_column=Column("exportedAt", TIMESTAMP(precision=3)))
-    # The day that the bank is asked to pay on; set by the first export, so that a later one is the same to the byte.
-    execution_date: dt.date | None = Field(default=None, sa_column=Column("executionDate", Date))
 
 
 class PayoutItem(SQLModel, table=True):
@@ -99,11 +97,45 @@ class PayoutItem(SQLModel, table=True):
     rate_source: str | None = Field(default=None, sa_column=Column("rateSource", Text))
     name: Sealed = Field(sa_column=Column("name", SealedText, nullable=False))
     account: Sealed = Field(sa_column=Column("account", SealedText, nullable=False))
-    # The last file that it went out in, by the name that the bank knows it by; when; and how many movements of it were
-    # known then. It goes into a file of another name only when there are more.
-    exported_as: str | None = Field(default=None, sa_column=Column("exportedAs", Text))
-    exported_at: dt.datetime | None = Field(default=None, sa_column=Column("exportedAt", TIMESTAMP(precision=3)))
-    exported_moved: int | None = Field(default=None, sa_column=Column("exportedMoved", Integer))
+
+
+class PayoutOrder(SQLModel, table=True):
+    """A file for the bank or provider, in whichever layout: what it is asked to pay of a batch, and when."""
+
+    __tablename__ = "payout_order"
+    __table_args__ = (Index("payout_order_number_key", "batchId", "number", unique=True), {"schema": SCHEMA})
+
+    # What the bank knows it by; it takes no name twice. The batch's own, of later files with their number: 2025-10-1-2.
+    id: str = Field(sa_column=Column("id", Text, primary_key=True))
+    batch_id: str = Field(sa_column=Column("batchId", Text, nullable=False))
+    # 1, 2, … within its batch.
+    number: int = Field(sa_column=Column("number", Integer, nullable=False))
+    # The day that the bank is asked to pay on.
+    execution_date: dt.date = Field(sa_column=Column("executionDate", Date, nullable=False))
+    created_at: dt.datetime = Field(
+        default_factory=clock.now, sa_column=Column("createdAt", TIMESTAMP(precision=3), nullable=False)
+    )
+    # Since then it must not be handed in any more: another file has what was in it.
+    withdrawn_at: dt.datetime | None = Field(default=None, sa_column=Column("withdrawnAt", TIMESTAMP(precision=3)))
+
+
+class PayoutOrderLine(SQLModel, table=True):
+    """One payment in a file: what was asked for, so that the file can be written again to the byte."""
+
+    __tablename__ = "payout_order_line"
+    __table_args__ = (Index("payout_order_line_order_idx", "orderId"), {"schema": SCHEMA})
+
+    id: str = Field(default_factory=ids.cuid, sa_column=Column("id", Text, primary_key=True))
+    order_id: str = Field(sa_column=Column("orderId", Text, nullable=False))
+    item_id: str = Field(sa_column=Column("itemId", Text, nullable=False))
+    # What was not out of the payment's amount and baseAmount.
+    amount: Decimal = Field(sa_column=Column("amount", Numeric, nullable=False))
+    base_amount: Decimal = Field(sa_column=Column("baseAmount", Numeric, nullable=False))
+    # How many movements of the payment were known. It goes into another file only when there are more.
+    moved: int = Field(sa_column=Column("moved", Integer, nullable=False))
+    # Of a payment that had come back, the payee's of that day, where that was another than the batch's; else NULL.
+    name: Sealed | None = Field(default=None, sa_column=Column("name", SealedText))
+    account: Sealed | None = Field(default=None, sa_column=Column("account", SealedText))
 
 
 class PayoutPayment(SQLModel, table=True):

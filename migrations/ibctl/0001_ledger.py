@@ -275,7 +275,6 @@ def upgrade() -> None:
         sa.Column("approvedAt", TIMESTAMP(precision=3)),
         sa.Column("approvedBy", sa.Text),
         sa.Column("exportedAt", TIMESTAMP(precision=3)),
-        sa.Column("executionDate", sa.Date),
         schema="ibctl",
     )
     op.create_table(
@@ -296,12 +295,33 @@ def upgrade() -> None:
         sa.Column("rateSource", sa.Text),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("account", sa.Text, nullable=False),
-        sa.Column("exportedAs", sa.Text),
-        sa.Column("exportedAt", TIMESTAMP(precision=3)),
-        sa.Column("exportedMoved", sa.Integer),
         sa.Index("payout_item_batch_idx", "batchId"),
         sa.Index("payout_item_reference_key", "reference", unique=True),
         sa.Index("payout_item_claim_key", "claim", unique=True),
+        schema="ibctl",
+    )
+    op.create_table(
+        "payout_order",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("batchId", sa.Text, nullable=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("executionDate", sa.Date, nullable=False),
+        _created(),
+        sa.Column("withdrawnAt", TIMESTAMP(precision=3)),
+        sa.Index("payout_order_number_key", "batchId", "number", unique=True),
+        schema="ibctl",
+    )
+    op.create_table(
+        "payout_order_line",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("orderId", sa.Text, nullable=False),
+        sa.Column("itemId", sa.Text, nullable=False),
+        sa.Column("amount", sa.Numeric, nullable=False),
+        sa.Column("baseAmount", sa.Numeric, nullable=False),
+        sa.Column("moved", sa.Integer, nullable=False),
+        sa.Column("name", sa.Text),
+        sa.Column("account", sa.Text),
+        sa.Index("payout_order_line_order_idx", "orderId"),
         schema="ibctl",
     )
     op.create_table(
@@ -392,7 +412,7 @@ def downgrade() -> None:
     for table in (
         "spend_restatement", "ad_action_types", "ad_account_state",
         "form_lead", "lead_form", "campaign_build",
-        "payout_payment", "payout_item", "payout_batch", "payee",
+        "payout_payment", "payout_order_line", "payout_order", "payout_item", "payout_batch", "payee",
         "commission_state", "commission_snapshot", "closed_month", "commission_hold", "adjustment", "ib_group_member",
         "plan_assignment", "commission_plan", "exchange_rate", "lead_transfer", "lead_programme",
         "lead_mapping", "lead_import_reject", "lead_import",

@@ -315,6 +315,7 @@ def test_every_sealed_column_and_every_password_is_known_as_a_secret() -> None:
         "AuthProfile": {"password", "config"},
         "payee": {"name", "account"},
         "payout_item": {"name", "account"},
+        "payout_order_line": {"name", "account"},
     }
 
 

@@ -66,7 +66,7 @@ def test_the_encrypted_columns_are_those_of_the_platforms_document_and_of_payees
         ("InvestorCredential", "password"),
         ("SystemeConfig", "apiKey"),
         ("SystemeConfig", "password"),
-        *((table, column) for table in ("payee", "payout_item") for column in ("name", "account")),
+        *((table, column) for table in ("payee", "payout_item", "payout_order_line") for column in ("name", "account")),
     }
 
 
@@ -80,7 +80,11 @@ def test_a_database_whose_secrets_all_open_passes(fields: None, ibctl: Run) -> N
         "SystemeConfig.apiKey: 1 checked",
         "SystemeConfig.password: 1 checked",
         "all 5 encrypted values can be decrypted",
-        *(f"{table}.{column}: 0 checked" for table in ("payee", "payout_item") for column in ("account", "name")),
+        *(
+            f"{table}.{column}: 0 checked"
+            for table in ("payee", "payout_item", "payout_order_line")
+            for column in ("account", "name")
+        ),
     ]
 
 

@@ -77,7 +77,7 @@ _COMMISSIONS = sa.text(
 )
 # Payouts keep their own history: a batch that could be undone could be paid twice. Evidence that a payment is PAID by
 # stays, too; other evidence may have been misread.
-PAYOUTS = ("payout_batch", "payout_item", "payout_payment")
+PAYOUTS = ("payout_batch", "payout_item", "payout_order", "payout_order_line", "payout_payment")
 _PAYOUT_ROWS = sa.text(
     """
     UPDATE pg_temp.undo_row r SET state = 'blocked',

@@ -1,0 +1,317 @@
+"""What came back and is paid again: to which account, with whose signature, and in which file."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ibctl import config
+from tests.commissions.conftest import Platform
+from tests.commissions.payout_cases import CANCEL, IBANS, SHOW, create, statuses, two
+from tests.conftest import Result
+
+Run = Callable[..., Result]
+Sql = Callable[..., list[tuple[Any, ...]]]
+RECONCILE = ("commissions", "payouts", "reconcile", "2025-10-1", "bank.csv")
+EXPORT = ("commissions", "payouts", "export", "2025-10-1", "-o", "out")
+APPROVE = ("commissions", "payouts", "approve", "2025-10-1", "--yes")
+A, B = "IB202510B1N00001", "IB202510B1N00002"
+
+
+def reported(ibctl: Run, *rows: str) -> None:
+    """The bank tells of movements: reference, amount, day of November, debit or credit."""
+    lines = [f"{name},{amount},USD,2025-11-{day},{way}" for name, amount, day, way in (row.split() for row in rows)]
+    Path("bank.csv").write_text("\n".join(["reference,amount,currency,date,direction", *lines]) + "\n")
+    assert ibctl(*RECONCILE).exit_code in (0, 7)
+
+
+def payee(ibctl: Run, email: str, account: str = IBANS[2], *more: str) -> None:
+    assert ibctl("commissions", "payees", "set", email, *more, input=f"Rosa Vidal\n{account}\n").exit_code == 0
+
+
+def paid_to(number: int = 1) -> dict[str, tuple[str, str]]:
+    """Amount and account of each payment in a file of the batch."""
+    with Path(f"out/payout-2025-10-1{'' if number == 1 else f'-{number}'}.csv").open() as stream:
+        return {one["reference"]: (one["amount"], one["account"]) for one in csv.DictReader(stream)}
+
+
+def act_as(monkeypatch: pytest.MonkeyPatch, actor: str) -> None:
+    monkeypatch.setenv("IBCTL_ACTOR", actor)
+    config.use_env_file(None)
+
+
+@pytest.fixture
+def returned(platform: Platform, ibctl: Run) -> Platform:
+    """File 1 of batch 2025-10-1 went out; a@x.y's 100.00 USD were PAID by it and came back; of b@x.y's 50.25 nothing
+    is known."""
+    two(platform)
+    create(ibctl)
+    assert ibctl(*EXPORT).exit_code == 0
+    reported(ibctl, f"{A} 100.00 04 debit")
+    reported(ibctl, f"{A} 100.00 06 credit")
+    assert statuses(platform.sql)["a@x.y"] == "PAID"
+    return platform
+
+
+# ---------------------------------------------------------------------------------------------------------- to another
+
+
+def test_what_came_back_goes_to_the_payee_that_was_set_since(returned: Platform, sql: Sql, ibctl: Run) -> None:
+    before = sql('SELECT to_jsonb(c) FROM "IbCommission" c ORDER BY id')
+    payee(ibctl, "a@x.y")
+    ended = ibctl(*EXPORT)
+    assert ended.exit_code == 0, ended.stderr
+    assert paid_to(2) == {A: ("100.00", IBANS[2])}
+    assert f"{A} came back, and goes to another account now, a@x.y's: R… V…, ES… 1332" in ended.stderr
+    assert IBANS[2] not in ended.stdout + ended.stderr
+    assert sql('SELECT to_jsonb(c) FROM "IbCommission" c ORDER BY id') == before
+    rows = json.loads(ibctl(*SHOW, "2025-10-1", "-f", "json").stdout)
+    assert [(row["status"], row["file"], row["redirectedTo"]) for row in rows] == [
+        ("RETURNED", 2, "R… V…, ES… 1332"), ("PROCESSING", 1, None),
+    ]  # fmt: skip
+    assert "redirectedTo" in ibctl(*SHOW, "2025-10-1").stdout
+    reported(ibctl, f"{A} 100.00 09 debit")
+    assert [row["status"] for row in json.loads(ibctl(*SHOW, "2025-10-1", "-f", "json").stdout)] == [
+        "PAID",
+        "PROCESSING",
+    ]
+
+
+def test_what_came_back_and_goes_to_the_same_account_is_said_to(returned: Platform, ibctl: Run) -> None:
+    ended = ibctl(*EXPORT)
+    assert paid_to(2) == {A: ("100.00", IBANS[0])}
+    assert f"{A} came back, and goes to the same account again, a@x.y's: R… V…, DE… 3000" in ended.stderr
+    assert [row["redirectedTo"] for row in json.loads(ibctl(*SHOW, "2025-10-1", "-f", "json").stdout)] == [None, None]
+
+
+def test_a_payment_that_was_never_paid_and_came_back_goes_there_too(platform: Platform, ibctl: Run) -> None:
+    two(platform)
+    create(ibctl)
+    ibctl(*EXPORT)
+    reported(ibctl, f"{A} 100.00 04 debit", f"{A} 100.00 06 credit")
+    payee(ibctl, "a@x.y")
+    ibctl(*EXPORT)
+    assert paid_to(2) == {A: ("100.00", IBANS[2])}
+
+
+def test_the_rest_of_what_is_short_goes_where_the_first_part_went(platform: Platform, ibctl: Run) -> None:
+    two(platform)
+    create(ibctl)
+    ibctl(*EXPORT)
+    reported(ibctl, f"{A} 60.00 04 debit")
+    payee(ibctl, "a@x.y")
+    assert ibctl(*EXPORT).exit_code == 0
+    assert paid_to(2) == {A: ("40.00", IBANS[0])}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (None, "a@x.y has no payee any more: `ibctl commissions payees set` names one for USD by bank_transfer"),
+        (("--method", "wise"), "a@x.y is paid in USD by wise now, not USD by bank_transfer"),
+        (("--currency", "EUR"), "a@x.y is paid in EUR by bank_transfer now, not USD by bank_transfer"),
+    ],
+)
+def test_who_has_no_payee_for_it_is_left_out_until_there_is_one(
+    returned: Platform, ibctl: Run, arguments: tuple[str, ...] | None, words: str
+) -> None:
+    if arguments is None:
+        assert ibctl("commissions", "payees", "remove", "a@x.y", "--yes").exit_code == 0
+    else:
+        payee(ibctl, "a@x.y", IBANS[2], *arguments)
+    ended = ibctl(*EXPORT)
+    assert (ended.exit_code, f"Warning: left out: {A} came back, and {words}" in ended.stderr) == (6, True)
+    assert paid_to() == {B: ("50.25", IBANS[0])}
+    reported(ibctl, f"{B} 50.25 05 debit")
+    alone = ibctl(*EXPORT)
+    assert (alone.exit_code, f"has nothing left to pay: {A} came back, and {words}" in alone.stderr) == (3, True)
+    payee(ibctl, "a@x.y")
+    assert ibctl(*EXPORT).exit_code == 0
+    assert paid_to(2) == {A: ("100.00", IBANS[2])}
+
+
+def test_what_was_paid_is_not_cancelled_when_it_came_back_and_the_way_out_is_named(
+    returned: Platform, sql: Sql, ibctl: Run
+) -> None:
+    ended = ibctl(*CANCEL, "2025-10-1", "--only", "a@x.y", "--yes")
+    assert (ended.exit_code, statuses(sql)["a@x.y"]) == (3, "PAID")
+    assert "what is PAID stays so: `ibctl commissions payouts export` pays what came back" in ended.stderr
+
+
+# ----------------------------------------------------------------------------------------------------- second signature
+
+
+def test_another_account_needs_another_signature_where_signatures_are_asked_for(
+    returned: Platform, sql: Sql, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act_as(monkeypatch, "anna")
+    assert ibctl(*APPROVE).exit_code == 0
+    payee(ibctl, "a@x.y")
+    monkeypatch.setenv("IBCTL_REQUIRE_APPROVAL", "true")
+    act_as(monkeypatch, "tester")
+    refused = ibctl(*EXPORT)
+    assert (refused.exit_code, "would go to another account" in refused.stderr) == (3, True)
+    assert "for a@x.y: somebody else than tester has to approve it once more" in refused.stderr
+    assert sql("SELECT count(*) FROM ibctl.payout_order") == [(1,)]
+    assert ibctl(*APPROVE).exit_code == 3
+    act_as(monkeypatch, "anna")
+    signed = ibctl(*APPROVE)
+    assert signed.exit_code == 0
+    assert f"Warning: {A} came back, and goes to a@x.y's R… V…, ES… 1332" in signed.stderr
+    assert ibctl(*EXPORT).exit_code == 0
+    assert paid_to(2) == {A: ("100.00", IBANS[2])}
+    again = ibctl(*APPROVE)
+    assert (again.exit_code, "was approved already, by anna" in again.stderr) == (3, True)
+
+
+def test_a_signature_from_before_the_return_covers_no_new_account(
+    platform: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The payee was changed, then the batch signed as it was made, and then its money came back."""
+    two(platform)
+    create(ibctl)
+    payee(ibctl, "a@x.y")
+    monkeypatch.setenv("IBCTL_REQUIRE_APPROVAL", "true")
+    act_as(monkeypatch, "anna")
+    assert ibctl(*APPROVE).exit_code == 0
+    assert ibctl(*EXPORT).exit_code == 0
+    assert paid_to()[A] == ("100.00", IBANS[0])
+    reported(ibctl, f"{A} 100.00 04 debit", f"{A} 100.00 06 credit")
+    assert "would go to another account" in ibctl(*EXPORT).stderr
+    assert ibctl(*APPROVE).exit_code == 0
+    assert ibctl(*EXPORT).exit_code == 0
+    assert paid_to(2)[A] == ("100.00", IBANS[2])
+
+
+# ------------------------------------------------------------------------------------------------------------ its files
+
+
+def test_an_earlier_file_can_be_written_again_while_a_later_one_is_under_way(
+    platform: Platform, sql: Sql, ibctl: Run
+) -> None:
+    two(platform)
+    create(ibctl)
+    # By its sign alone it came back, and was not seen leaving: it waits.
+    Path("bank.csv").write_text(f"reference,amount,currency,date\n{B},-50.25,USD,2025-11-04\n")
+    assert ibctl(*RECONCILE, "--paid-is", "positive").exit_code == 7
+    assert ibctl(*EXPORT, "--execution-date", "2025-11-03").exit_code == 6
+    first = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    assert list(paid_to()) == [A]
+    assert ibctl("undo", "2", "--yes").exit_code == 0
+    assert ibctl(*EXPORT).exit_code == 0
+    assert list(paid_to(2)) == [B]
+    payee(ibctl, "a@x.y")
+    for name in first:
+        Path("out", name).unlink()
+    again = ibctl(*EXPORT, "--again", "1")
+    assert again.exit_code == 0, again.stderr
+    assert {name: Path("out", name).read_bytes() for name in first} == first
+    assert f"as nothing is known since they went out before: {B}" in again.stderr
+    assert sql("SELECT count(*) FROM ibctl.payout_order") == [(2,)]
+
+
+def test_a_file_that_is_written_again_has_nothing_in_it_that_went_out_later(returned: Platform, ibctl: Run) -> None:
+    assert ibctl(*EXPORT).exit_code == 0
+    assert list(paid_to(2)) == [A]
+    again = ibctl(*EXPORT, "--again", "1")
+    assert (again.exit_code, list(paid_to())) == (0, [B])
+    assert f"not in it again, as more is known of them since: {A}" in again.stderr
+    reported(ibctl, f"{B} 50.25 05 debit")
+    nothing = ibctl(*EXPORT, "--again", "1")
+    assert (nothing.exit_code, "nothing of file 1 of batch 2025-10-1 is under way" in nothing.stderr) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--again", "3"), 3, "batch 2025-10-1 has no file 3: it has 1"),
+        (("--instead-of", "3", "--yes"), 3, "batch 2025-10-1 has no file 3: it has 1"),
+        (("--again", "0"), 2, "greater than or equal to 1"),
+        (("--again", "1", "--instead-of", "1"), 2, "--again excludes --instead-of"),
+        (("--instead-of", "1"), 2, "file 1 of batch 2025-10-1 was not handed in and never will be"),
+        (("--instead-of", "1", "--yes"), 3, f"was handed in, as money has moved since for {A}"),
+    ],
+)
+def test_what_cannot_be_written_again_is_said(
+    returned: Platform, ibctl: Run, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    ended = ibctl(*EXPORT, *arguments)
+    assert (ended.exit_code, words in ended.stderr) == (code, True), ended.stderr
+
+
+def test_a_file_that_was_not_handed_in_is_replaced_by_one_to_the_right_account(
+    returned: Platform, sql: Sql, ibctl: Run
+) -> None:
+    assert ibctl(*EXPORT).exit_code == 0
+    assert paid_to(2) == {A: ("100.00", IBANS[0])}
+    payee(ibctl, "a@x.y")
+    assert ibctl(*EXPORT, "--instead-of", "2", "--dry-run").exit_code == 0
+    assert ibctl(*EXPORT).exit_code == 0
+    assert paid_to(2) == {A: ("100.00", IBANS[0])}  # as it was, to the byte
+    assert ibctl(*EXPORT, "--instead-of", "2", "--yes").exit_code == 0
+    assert paid_to(3) == {A: ("100.00", IBANS[2])}
+    gone = ibctl(*EXPORT, "--again", "2")
+    assert (gone.exit_code, "file 2 of batch 2025-10-1 was withdrawn" in gone.stderr) == (3, True)
+    assert json.loads(ibctl(*SHOW, "2025-10-1", "-f", "json").stdout)[0]["file"] == 3
+
+
+def test_evidence_that_was_taken_back_puts_no_payment_into_a_second_file(platform: Platform, ibctl: Run) -> None:
+    """60.00 were misread, the rest went out: until the bank tells of that, it is under way, and for 40.00."""
+    two(platform)
+    create(ibctl)
+    reported(ibctl, f"{A} 60.00 04 debit")
+    assert ibctl(*EXPORT).exit_code == 0
+    assert paid_to() == {A: ("40.00", IBANS[0]), B: ("50.25", IBANS[0])}
+    assert ibctl("undo", "2", "--yes").exit_code == 0
+    assert ibctl(*EXPORT).exit_code == 0
+    assert sorted(path.name for path in Path("out").glob("*.csv")) == ["payout-2025-10-1.csv"]
+    assert paid_to() == {A: ("40.00", IBANS[0]), B: ("50.25", IBANS[0])}
+
+
+# --------------------------------------------------------------------------------------------------- what is said of it
+
+
+def test_a_batch_whose_money_came_back_is_not_listed_as_paid(returned: Platform, ibctl: Run) -> None:
+    def listed() -> list[Any]:
+        (row,) = json.loads(ibctl("commissions", "payouts", "list", "-f", "json").stdout)
+        return [row[name] for name in ("status", "paid", "returned", "basePaid", "baseReturned")]
+
+    assert listed() == ["PART RETURNED", 0, 1, 0, 100]
+    shown = ibctl(*SHOW, "2025-10-1")
+    assert "PART RETURNED: 0 of 2 paid, 100.00 USD of 1 came back, by bank_transfer" in shown.stderr
+    assert "RETURNED" in shown.stdout
+    reported(ibctl, f"{A} 40.00 09 debit", f"{B} 50.25 09 debit")
+    assert listed() == ["PART RETURNED", 1, 1, 90.25, 60]
+    assert "PART RETURNED" in ibctl(*SHOW, "2025-10-1").stdout
+    reported(ibctl, f"{A} 60.00 10 debit")
+    assert listed() == ["PAID", 2, 0, 150.25, 0]
+
+
+@pytest.mark.parametrize("form", ["html", "md", "json"])
+def test_a_statement_does_not_say_paid_of_what_came_back(returned: Platform, ibctl: Run, form: str) -> None:
+    def stated() -> str:
+        return ibctl("commissions", "statement", "a@x.y", "2025-10", "-f", form).stdout.replace("\\", "")
+
+    assert "The payout of 2025-10, 100.00 USD, has been paid, but all of it came back and is owed again." in stated()
+    reported(ibctl, f"{A} 40.00 09 debit")
+    assert "has been paid, but 60.00 USD came back and is owed again." in stated()
+    if form == "json":
+        assert json.loads(stated())[0]["returned"] == "60.00"
+    reported(ibctl, f"{A} 60.00 10 debit")
+    assert "The payout of 2025-10, 100.00 USD, has been paid." in stated()
+
+
+def test_commissions_that_came_back_are_warned_of_where_they_are_listed(returned: Platform, ibctl: Run) -> None:
+    words = (
+        "Warning: came back after it was PAID: a@x.y 2025-10 (100.00 USD, batch 2025-10-1); `ibctl commissions payouts"
+    )
+    assert words in ibctl("commissions", "list").stderr
+    assert words in ibctl("commissions", "list", "--month", "2025-10", "--ib", "a@x.y", "--status", "PAID").stderr
+    assert words in ibctl("commissions", "show", "a@x.y", "2025-10").stderr
+    for other in (["list", "--ib", "b@x.y"], ["list", "--status", "PENDING"], ["show", "b@x.y", "2025-10"]):
+        assert "came back" not in ibctl("commissions", *other).stderr

@@ -51,10 +51,6 @@ class Drift:
         return self.now - self.then - self.booked
 
 
-# What a month earned when it was calculated last, by its snapshot `n`, and earns by the data of today, by a draft `d`.
-EARNED = """(CAST(n.figures->>'balance' AS numeric) - CAST(n.figures->>'adjustments' AS numeric)
-  - CAST(n.figures->>'carriedIn' AS numeric))"""
-EARNS = """(d.balance - d.adjustments - d."carriedIn")"""
 # What was booked about a month since, and by the last true-up, if any, what the month was made of then.
 BOOKED = """(
   SELECT "userId", sum(amount) AS booked, bool_or(kind = 'true-up') AS trued,
@@ -67,7 +63,7 @@ BOOKED = """(
 _DRIFT = sa.text(
     f"""
     WITH draft AS MATERIALIZED ({draft_sql.draft(draft_sql.AS_STORED)}), made AS MATERIALIZED (
-      SELECT c."userId", c."paymentStatus" AS status, n.id AS snapshot, {EARNED} AS earned
+      SELECT c."userId", c."paymentStatus" AS status, n.id AS snapshot, {sql.EARNED} AS earned
       FROM "IbCommission" c
       LEFT JOIN (
         ibctl.commission_state s JOIN ibctl.commission_snapshot n
@@ -77,7 +73,7 @@ _DRIFT = sa.text(
     ), settled AS {BOOKED}
     SELECT u.id AS "userId", u.email, m.status, CASE WHEN s.trued THEN s.snapshot ELSE m.snapshot END AS snapshot,
       coalesce(m.earned, 0.00) AS "then",
-      coalesce({EARNS}, 0.00) AS "now", coalesce(s.booked, 0.00) AS booked,
+      coalesce({sql.EARNS}, 0.00) AS "now", coalesce(s.booked, 0.00) AS booked,
       d.bad_leads + d.bad_days + d.unrated AS unsound
     FROM draft d FULL JOIN made m USING ("userId") FULL JOIN settled s USING ("userId") JOIN "User" u ON u.id = "userId"
     WHERE (:closed OR m.status IN ('PROCESSING', 'PAID')) AND (m.status IS NULL OR m.snapshot IS NOT NULL)

@@ -39,8 +39,8 @@ class Former:
         """Who it is, what is not earned any more, and what to do where it is owed all the same."""
         return (
             f"{self.email} is {self.role} now, and {self.month} earns no "
-            f"{money.show(self.earned, config.settings().base_currency)} any more: leads and spend count only for IBs. "
-            f"What is owed all the same, `ibctl commissions adjust {self.email} {self.month} {self.earned:.2f}` books"
+            f"{money.show(self.earned, config.settings().base_currency)} any more: leads and spend count only for IBs; "
+            f"if it is owed, book it: `ibctl commissions adjust {self.email} {self.month} {self.earned:.2f}`"
         )
 
     @property

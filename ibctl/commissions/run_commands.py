@@ -61,7 +61,7 @@ def run(
     if result.drifted:
         output.warn(
             f"{result.drifted} of {result.sealed} PROCESSING or PAID rows of {chosen} would be different today; "
-            "they are left as they are"
+            f"they are left as they are, and `ibctl commissions drift {chosen}` says why"
         )
     _say_waiting(result.waiting, quiet=quiet)
     if not quiet and chosen == months.current(zone):

@@ -44,7 +44,7 @@ class RunResult:
     # Whose rows are removed or without what they earned, because they are IBs no more.
     former: Sequence[Former] = ()
     held: int = 0
-    # PROCESSING and PAID rows, left as they are; `drifted` of them would have other figures today.
+    # PROCESSING and PAID rows, left as they are; `drifted` of them would earn something else today.
     sealed: int = 0
     drifted: int = 0
     total_payout: Decimal = Decimal(0)

@@ -189,20 +189,30 @@ SNAPSHOT = sa.text(
     """
 )
 
+# What a month earned when it was calculated last, by its snapshot `n`, and earns by the data of today, by a draft `d`.
+EARNED = """(CAST(n.figures->>'balance' AS numeric) - CAST(n.figures->>'adjustments' AS numeric)
+  - CAST(n.figures->>'carriedIn' AS numeric))"""
+EARNS = """(d.balance - d.adjustments - d."carriedIn")"""
 SUMMARY = sa.text(
     f"""
     SELECT count(*) FILTER (WHERE {_OPEN}) AS open,
       count(*) FILTER (WHERE "paymentStatus" = 'HELD') AS held,
       count(*) FILTER (WHERE NOT {_OPEN}) AS sealed,
-      -- What is sealed stays calculated as what its user was.
+      -- What is sealed stays calculated as what its user was, and what has been booked about it is no difference.
       count(*) FILTER (WHERE NOT {_OPEN} AND u.role = 'IB'
         AND CASE WHEN d."userId" IS NULL THEN c."totalPayout" <> 0 ELSE {DIFFERS} END
-        AND coalesce((SELECT n.inputs->>'role' FROM ibctl.commission_state s
-                      JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId" WHERE s.id = c.id), 'IB') = 'IB'
+        AND (SELECT n.inputs->>'role' <> 'IB' OR coalesce({EARNS}, 0) - {EARNED} = coalesce(b.booked, 0)
+             FROM ibctl.commission_state s JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+             WHERE s.id = c.id) IS NOT TRUE
       ) AS drifted,
       coalesce(sum(c."totalPayout"::numeric) FILTER (WHERE {_OPEN}), 0) AS payout,
       coalesce(sum(d."carriedOut") FILTER (WHERE {_OPEN}), 0) AS carried
     FROM "IbCommission" c JOIN "User" u ON u.id = c."userId" LEFT JOIN commission_draft d USING ("userId")
+    LEFT JOIN (
+      SELECT "userId", sum(amount) AS booked FROM ibctl.adjustment
+      WHERE (year, month) > (:year, :month) AND "sourceYear" = :year AND "sourceMonth" = :month
+        AND kind IN ('true-up', 'clawback') GROUP BY 1
+    ) b USING ("userId")
     WHERE c.year = :year AND c.month = :month AND {_MINE}
     """
 )

@@ -58,7 +58,7 @@ class Verified:
 _ROWS = sa.text(
     f"""
     WITH draft AS MATERIALIZED (
-      SELECT "userId", digest, {drifting.EARNS} AS earned,
+      SELECT "userId", digest, {sql.EARNS} AS earned,
         CASE WHEN bad_leads + bad_days + unrated = 0 THEN "totalPayout" END AS pays
       FROM ({draft_sql.draft(draft_sql.AS_STORED)}) d
     ), stored AS (
@@ -69,7 +69,7 @@ _ROWS = sa.text(
       n."leadCpas", n."dayAmounts", n."dayRates",
       n.digest <> {draft_sql.digest("n")} AS forged,
       n.digest IS DISTINCT FROM d.digest AS other, (:closed OR c."paymentStatus" IN ('PROCESSING', 'PAID'))
-        AND coalesce(d.earned, 0) - coalesce({drifting.EARNED}, 0) = coalesce(b.booked, 0) AS settled,
+        AND coalesce(d.earned, 0) - coalesce({sql.EARNED}, 0) = coalesce(b.booked, 0) AS settled,
       {", ".join(f'c."{name}"::numeric' for name in rules.FIGURES)}
     FROM stored c FULL JOIN draft d ON d."userId" = c."userId"
     JOIN "User" u ON u.id = coalesce(c."userId", d."userId")

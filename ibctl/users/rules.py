@@ -111,13 +111,17 @@ def promotion_effect(held: Holdings) -> str | None:
     """
     if held.nothing:
         return None
-    again = _sum_of(held.open, held.open_total, held.currency)
-    stay = _sum_of(held.unpaid - held.open, held.unpaid_total - held.open_total, held.currency)
-    return (
-        f"{held.emails[0]} becomes an ADMIN and earns no more commissions; {rendering.counted(held.leads, 'lead')} and "
-        f"{stay} of closed months or in payouts stay as they are"
-        + (f"; the next run calculates {again} of open months without leads and ad spend" if held.open else "")
-    )
+    stay = rendering.counted(held.leads, "lead")
+    if settled := held.unpaid - held.open:
+        sum_ = _sum_of(settled, held.unpaid_total - held.open_total, held.currency)
+        stay += f" and {sum_} of closed months or in payouts"
+    again = ""
+    if held.open:
+        sum_ = _sum_of(held.open, held.open_total, held.currency)
+        again = (
+            f"; the next run calculates {sum_} of open months without leads and ad spend, unless they are closed first"
+        )
+    return f"{held.emails[0]} becomes an ADMIN and earns no more commissions; {stay} stay as they are{again}"
 
 
 def _sum_of(count: int, total: Decimal, currency: str) -> str:

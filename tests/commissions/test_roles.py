@@ -126,7 +126,7 @@ def test_a_run_names_with_the_sum_whom_an_open_month_pays_no_more(
         result = do("run", "--month", "2025-09", *words)
         said = " ".join(result.stderr.split())
         assert "Warning: ib@x.y is ADMIN now, and 2025-09 earns no 270.00 USD any more" in said
-        assert "`ibctl commissions adjust ib@x.y 2025-09 270.00` books" in said
+        assert "if it is owed, book it: `ibctl commissions adjust ib@x.y 2025-09 270.00`" in said
     (row,) = json.loads(result.stdout)
     assert (row["removed"], row["former"]) == (1, [{"email": "ib@x.y", "role": "ADMIN", "earned": 270}])
     # It has happened, and is not said again.

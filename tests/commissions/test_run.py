@@ -149,6 +149,21 @@ def test_a_sealed_row_is_never_touched_and_its_drift_is_reported(platform: Platf
     after = ibctl("commissions", "run", "--month", "2025-10")
     assert platform.everything() == before
     assert "1 of 1 PROCESSING or PAID rows of 2025-10 would be different today" in after.stderr
+    assert "`ibctl commissions drift 2025-10` says why" in " ".join(after.stderr.split())
+
+
+def test_what_a_true_up_or_a_clawback_has_booked_is_no_drift_of_a_paid_row(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    lead = platform.lead(ib, "2025-10-03", "2025-10-03", 100)
+    ibctl("commissions", "run", "--month", "2025-10")
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PAID\'')
+    platform.lead(ib, "2025-10-04", "2025-10-04", 100)
+    assert ibctl("commissions", "true-up", "2025-10", "--yes").exit_code == 0
+    assert "would be different" not in ibctl("commissions", "run", "--month", "2025-10").stderr
+    assert ibctl("commissions", "clawback", lead, "--reason", "r", "--yes").exit_code == 0
+    assert "would be different" not in ibctl("commissions", "run", "--month", "2025-10").stderr
+    platform.lead(ib, "2025-10-05", "2025-10-05", 10)
+    assert "1 of 1 PROCESSING or PAID rows" in ibctl("commissions", "run", "--month", "2025-10").stderr
 
 
 def test_an_ib_whose_leads_went_elsewhere_loses_the_pending_row_and_holds_zeros_when_held(

@@ -153,7 +153,11 @@ def test_making_an_ib_an_administrator_is_worth_a_question_only_when_something_h
     assert rules.promotion_effect(held(["a@x.y"], 3, 3, "570", 2, "270")) == (
         "a@x.y becomes an ADMIN and earns no more commissions; "
         "3 leads and 1 unpaid commission (300.00 USD) of closed months or in payouts stay as they are; "
-        "the next run calculates 2 unpaid commissions (270.00 USD) of open months without leads and ad spend"
+        "the next run calculates 2 unpaid commissions (270.00 USD) of open months without leads and ad spend, "
+        "unless they are closed first"
+    )
+    assert rules.promotion_effect(held(["a@x.y"], 3)) == (
+        "a@x.y becomes an ADMIN and earns no more commissions; 3 leads stay as they are"
     )
 
 

@@ -105,7 +105,9 @@ def test_a_probe_is_what_that_many_leads_earn(starts: list[int], method: str, ce
     tiers = ", ".join(f"{{ from = {start}, rate = 0.{start + 10} }}" for start in [0, *starts])
     terms = plan_files.read(HEAD + f'[commission]\nmethod = "{method}"\ntiers = [{tiers}]\n', "f").terms
     cpa = Decimal(cents) / 100
-    for probe in boundaries.probes(terms, cpa):
+    probes = list(boundaries.probes(terms, cpa))
+    assert {probe.value for probe in probes} >= set(starts)
+    for probe in probes:
         count = int(probe.value)
         leads = rules.Inputs(
             lead_ids=[f"{number:02}" for number in range(count)], captured=[None] * count,

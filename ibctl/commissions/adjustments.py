@@ -147,16 +147,9 @@ def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> 
     db.lock(session, seals.LOCK)
     _require_first(session, lead)
     row, snapshot = _earned(session, lead)
-    source = Month(row["year"], row["month"])
+    source, ib = Month(row["year"], row["month"]), session.get_one(User, row["userId"])
     units.require(session, source)
-    ib = session.get_one(User, row["userId"])
-    closed = seals.closed(session, source) is not None
-    if not closed and row["paymentStatus"] == "PROCESSING":
-        raise RequestError(
-            f"{source} of {ib.email} is in a payout under way: reconcile or cancel that first, so that it is known "
-            "whether the lead was paid for"
-        )
-    is_open = not closed and row["paymentStatus"] in rules.OPEN
+    is_open = _is_open(session, ib, source, row["paymentStatus"])
     amount = rules.ZERO if is_open else -_worth(session, ib, source, snapshot, lead)
     target = source if is_open else carrying.open_month(session, ib.id, source.next)
     _book(
@@ -167,6 +160,18 @@ def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> 
     result = _calculate(session, ib, target)
     elsewhere = _elsewhere(session, lead, ib, source)
     return Clawback(ib.email, source, target, amount, snapshot.terms.label, result, elsewhere)
+
+
+def _is_open(session: Session, ib: User, month: Month, status: str) -> bool:
+    """Say whether a month in which a lead earned is open still. Raises RequestError in the middle of its payout."""
+    if seals.closed(session, month) is not None:
+        return False
+    if status == "PROCESSING":
+        raise RequestError(
+            f"{month} of {ib.email} is in a payout under way: reconcile or cancel that first, so that it is known "
+            "whether the lead was paid for"
+        )
+    return status in rules.OPEN
 
 
 def _worth(session: Session, ib: User, source: Month, snapshot: Snapshot, lead: Lead) -> Decimal:

@@ -56,16 +56,20 @@ def run(
         return
     if not quiet:
         _show_run(result, session.written, Format(form))
+    _warn(result)
+    _say_waiting(result.waiting, quiet=quiet)
+    if not quiet and chosen == months.current(zone):
+        output.note(f"{chosen} is not over yet in {zone.key}: run it again when it is")
+
+
+def _warn(result: service.RunResult) -> None:
     for one in result.former:
         output.warn(one.in_words)
     if result.drifted:
         output.warn(
-            f"{result.drifted} of {result.sealed} PROCESSING or PAID rows of {chosen} would be different today; "
-            f"they are left as they are, and `ibctl commissions drift {chosen}` says why"
+            f"{result.drifted} of {result.sealed} PROCESSING or PAID rows of {result.month} would be different today; "
+            f"they are left as they are, and `ibctl commissions drift {result.month}` says why"
         )
-    _say_waiting(result.waiting, quiet=quiet)
-    if not quiet and chosen == months.current(zone):
-        output.note(f"{chosen} is not over yet in {zone.key}: run it again when it is")
 
 
 def _say_waiting(waiting: Sequence[Waiting], *, quiet: bool) -> None:

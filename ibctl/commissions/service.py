@@ -105,41 +105,53 @@ def draft_parameters(month: Month, *, ib: str | None = None) -> dict[str, Any]:
 
 
 def _require_sound_inputs(session: Session, month: Month, parameters: Mapping[str, Any]) -> None:
-    bad_leads, bad_days, unrated, unplanned, foreign = session.execute(sql.PROBLEMS).one()
-    if bad_leads:
-        found = session.execute(sql.BAD_LEADS, parameters).all()
-        raise RequestError(
-            f"{bad_leads} qualified lead(s) of {month} have a cpaEarned that is no amount: "
-            + ", ".join(f"{cpa} at lead {lead} of {email}" for lead, email, cpa in found)
-            + ". Correct them with `ibctl leads edit`; nothing was written"
-        )
-    if bad_days:
-        found = session.execute(sql.BAD_DAYS, parameters).all()
-        raise RequestError(
-            f"{bad_days} spend day(s) of {month} have a dailySpend that is no amount: "
-            + ", ".join(f"{amount} at {account} on {day}" for account, day, amount in found)
-            + ". Import them again with `ibctl ads spend import`; nothing was written"
-        )
-    if unrated:
-        found = session.execute(sql.UNRATED, parameters).all()
-        raise RequestError(
-            f"{unrated} spend day(s) of {month} have no exchange rate to {parameters['base']}: "
-            + ", ".join(f"{currency} on {day} for {account} of {email}" for account, day, currency, email in found)
-            + (", …" if unrated > len(found) else "")
-            + ". Import them with `ibctl commissions rates import`; nothing was written"
-        )
-    if unplanned:
-        ibs = session.scalars(sql.UNPLANNED).all()
-        raise RequestError(
-            f"{unplanned} IB(s) are assigned to a plan of which no version is in force in {month}: {', '.join(ibs)}. "
-            f"`ibctl commissions plans history IB` names it: add a version that holds in {month}, or assign another "
-            "plan; nothing was written"
-        )
-    if foreign:
-        raise RequestError(
-            f"{foreign} adjustment(s) of {month} are in another currency than {parameters['base']}, and currencies are "
-            "never added: take them back with `ibctl undo`, or set IBCTL_BASE_CURRENCY as it was; nothing was written"
-        )
+    refusals = (_bad_leads, _bad_days, _unrated, _unplanned, _foreign)
+    for count, refusal in zip(session.execute(sql.PROBLEMS).one(), refusals, strict=True):
+        if count:
+            raise RequestError(f"{count} {refusal(session, month, count, parameters)}; nothing was written")
+
+
+def _bad_leads(session: Session, month: Month, _count: int, parameters: Mapping[str, Any]) -> str:
+    found = session.execute(sql.BAD_LEADS, parameters)
+    named = ", ".join(f"{cpa} at lead {lead} of {email}" for lead, email, cpa in found)
+    return (
+        f"qualified lead(s) of {month} have a cpaEarned that is no amount: {named}. Correct them with "
+        "`ibctl leads edit`"
+    )
+
+
+def _bad_days(session: Session, month: Month, _count: int, parameters: Mapping[str, Any]) -> str:
+    found = session.execute(sql.BAD_DAYS, parameters)
+    named = ", ".join(f"{amount} at {account} on {day}" for account, day, amount in found)
+    return (
+        f"spend day(s) of {month} have a dailySpend that is no amount: {named}. Import them again with "
+        "`ibctl ads spend import`"
+    )
+
+
+def _unrated(session: Session, month: Month, count: int, parameters: Mapping[str, Any]) -> str:
+    found = session.execute(sql.UNRATED, parameters).all()
+    named = ", ".join(f"{currency} on {day} for {account} of {email}" for account, day, currency, email in found)
+    more = ", …" if count > len(found) else ""
+    return (
+        f"spend day(s) of {month} have no exchange rate to {parameters['base']}: {named}{more}. Import them with "
+        "`ibctl commissions rates import`"
+    )
+
+
+def _unplanned(session: Session, month: Month, _count: int, _parameters: Mapping[str, Any]) -> str:
+    return (
+        f"IB(s) are assigned to a plan of which no version is in force in {month}: "
+        f"{', '.join(session.scalars(sql.UNPLANNED))}. `ibctl commissions plans history IB` names it: add a version "
+        f"that holds in {month}, or assign another plan"
+    )
+
+
+def _foreign(_session: Session, month: Month, _count: int, parameters: Mapping[str, Any]) -> str:
+    return (
+        f"adjustment(s) of {month} are in another currency than {parameters['base']}, and currencies are never added: "
+        "take them back with `ibctl undo`, or set IBCTL_BASE_CURRENCY as it was"
+    )
 
 
 def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) -> RunResult:

@@ -13,5 +13,6 @@ def warn_of_settled(settled: Sequence[Settled]) -> None:
     for month in settled:
         output.warn(
             f"{month.month} is {month.status} for {output.some(month.ibs)}: that commission stays as it is, though "
-            f"what counts in it has changed: {rendering.counted(month.leads, 'lead')}"
+            f"what counts in it has changed: {rendering.counted(month.leads, 'lead')}; "
+            f"`ibctl commissions drift {month.month}` shows what is to be booked"
         )

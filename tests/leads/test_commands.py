@@ -386,6 +386,7 @@ def test_a_change_in_a_month_that_is_paid_is_warned_of(
     for line, expected in zip(warnings, warned, strict=True):
         assert expected in line
         assert "that commission stays as it is" in line
+        assert "`ibctl commissions drift 2025-" in line
 
 
 @pytest.mark.parametrize("arguments", [("set-status", "l1", "rejected"), ("edit", "l1", "--status", "rejected")])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date
 from typing import Annotated
 
 import typer
 
+from ibctl import days
 from ibctl.ads import completion
 from ibctl.users import completion as users_completion
 
@@ -48,6 +51,22 @@ IbFilter = Annotated[
 MonthFilter = Annotated[str | None, typer.Option("--month", help="Only this month, like 2025-10.")]
 FromFilter = Annotated[str | None, typer.Option("--from", help="From this day on, like 2025-10-01.")]
 ToFilter = Annotated[str | None, typer.Option("--to", help="Up to this day, and on it.")]
+
+
+@dataclass(frozen=True)
+class Which:
+    """Whose spend, and of which days, as it was typed."""
+
+    account: AccountFilter = None
+    ib: IbFilter = None
+    month: MonthFilter = None
+    since: FromFilter = None
+    until: ToFilter = None
+
+    def span(self) -> tuple[date | None, date | None]:
+        """Return the first day and the last. Raises UsageError as `days.span` does."""
+        return days.span(self.month, self.since, self.until)
+
 
 CampaignArgument = Annotated[
     str,

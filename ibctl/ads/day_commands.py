@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ibctl import days, db, exports, imports, output, tabular
+from ibctl import db, exports, imports, options, output, tabular
 from ibctl.ads import arguments, service
 from ibctl.output import Column
 
@@ -103,12 +103,9 @@ def _tell_consequences(result: service.SpendImport) -> None:
 
 
 @app.command("list")
+@options.spread
 def list_(
-    account: arguments.AccountFilter = None,
-    ib: arguments.IbFilter = None,
-    month: arguments.MonthFilter = None,
-    since: arguments.FromFilter = None,
-    until: arguments.ToFilter = None,
+    which: arguments.Which,
     limit: output.LimitOption = 50,
     format: output.FormatOption = output.Format.table,
     output_file: output.OutputOption = None,
@@ -118,20 +115,17 @@ def list_(
 
     Example: ibctl ads spend list --ib anna@example.com --month 2025-10
     """
-    which = service.Filter(account, ib, *days.span(month, since, until))
+    asked = service.Filter(which.account, which.ib, *which.span())
     with db.reading() as session:
-        rows, total = service.listing(session, which, limit=limit)
+        rows, total = service.listing(session, asked, limit=limit)
     output.show(rows, COLUMNS, output.Listing(format, output_file, columns))
     output.cut_note(len(rows), limit, total, "spend days")
 
 
 @app.command()
+@options.spread
 def export(
-    account: arguments.AccountFilter = None,
-    ib: arguments.IbFilter = None,
-    month: arguments.MonthFilter = None,
-    since: arguments.FromFilter = None,
-    until: arguments.ToFilter = None,
+    which: arguments.Which,
     limit: output.LimitOption = 0,
     format: output.FormatOption = output.Format.csv,
     output_file: output.OutputOption = None,
@@ -141,7 +135,7 @@ def export(
 
     Example: ibctl ads spend export --month 2025-10 --output october.csv
     """
-    which = service.Filter(account, ib, *days.span(month, since, until))
+    asked = service.Filter(which.account, which.ib, *which.span())
     with db.reading() as session:
-        query = service.export(session, which, limit=limit)
+        query = service.export(session, asked, limit=limit)
         exports.write(session, query, COLUMNS, output.Listing(format, output_file, columns))

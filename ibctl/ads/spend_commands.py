@@ -12,7 +12,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from ibctl import config, days, db, errors, imports, output, tabular
+from ibctl import config, days, db, errors, imports, options, output, tabular
 from ibctl.ads import accounts, arguments, invoices, spend_check, spend_report
 from ibctl.ads.accounts import Connection
 from ibctl.ads.spend_check import Finding, Told
@@ -58,13 +58,10 @@ RECONCILED = [
 
 
 @app.command()
+@options.spread
 def report(
+    which: arguments.Which,
     by: Annotated[spend_report.By, typer.Option(help="What a row stands for.")] = "month",
-    account: arguments.AccountFilter = None,
-    ib: arguments.IbFilter = None,
-    month: arguments.MonthFilter = None,
-    since: arguments.FromFilter = None,
-    until: arguments.ToFilter = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the spend.")] = False,
     format: output.SummaryFormatOption = "table",
     file: output.OutputOption = None,
@@ -80,9 +77,9 @@ def report(
 
     Example: ibctl ads spend report --by ib --month 2025-10 --plot
     """
-    first, last = days.span(month, since, until)
+    first, last = which.span()
     with db.reading() as session:
-        found = spend_report.report(session, by, account=account, ib=ib, first=first, last=last)
+        found = spend_report.report(session, by, account=which.account, ib=which.ib, first=first, last=last)
     left_out = LEFT_OUT.get(by, ())
     figures = [replace(one, brief=one.brief and one.key not in left_out) for one in FIGURES]
     shown = [*KEYS[by], *(PLOTTED if plot else figures)]

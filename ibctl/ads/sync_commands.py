@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ibctl import days, db, output
+from ibctl import days, db, options, output
 from ibctl.ads import arguments, sync, sync_rules, trouble
 from ibctl.ads import restatements as restated_days
 from ibctl.ads.service import Settled
@@ -142,12 +142,9 @@ def _tell_settled(settled: Sequence[Settled]) -> None:
 
 
 @app.command()
+@options.spread
 def restatements(
-    account: arguments.AccountFilter = None,
-    ib: arguments.IbFilter = None,
-    month: arguments.MonthFilter = None,
-    since: arguments.FromFilter = None,
-    until: arguments.ToFilter = None,
+    which: arguments.Which,
     limit: output.LimitOption = 50,
     format: output.FormatOption = output.Format.table,
     file: output.OutputOption = None,
@@ -157,8 +154,10 @@ def restatements(
 
     Example: ibctl ads spend restatements --month 2025-10
     """
-    first, last = days.span(month, since, until)
+    first, last = which.span()
     with db.reading() as session:
-        rows, total = restated_days.listing(session, account=account, ib=ib, first=first, last=last, limit=limit)
+        rows, total = restated_days.listing(
+            session, account=which.account, ib=which.ib, first=first, last=last, limit=limit
+        )
     output.show(rows, RESTATEMENT_COLUMNS, output.Listing(format, file, columns))
     output.cut_note(len(rows), limit, total, "restatements")

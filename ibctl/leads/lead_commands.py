@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-from ibctl import clock, config, db, exports, output, rendering
+from ibctl import clock, config, db, exports, options, output, rendering
 from ibctl.errors import UsageError
 from ibctl.leads import listing, naming, orders, rules, service
 from ibctl.leads.arguments import LEADS, IbFilter, LeadArgument, MonthFilter, RegionOption
@@ -64,27 +65,6 @@ def _types(incomplete: str) -> list[str]:
     return [word for word in rules.TYPES if word.startswith(incomplete)]
 
 
-# The fields of a lead.
-Email = Annotated[str | None, typer.Option(help="The lead's address.")]
-FirstName = Annotated[str | None, typer.Option(help="The lead's name.")]
-Phone = Annotated[str | None, typer.Option(help="A number like +4917012345678.")]
-Owner = Annotated[str | None, typer.Option(help="Whose lead it is: email or id.", autocompletion=completion.ibs)]
-Source = Annotated[str | None, typer.Option(help="Where the lead comes from.")]
-Broker = Annotated[str | None, typer.Option(help="Where the lead trades.")]
-LeadType = Annotated[str | None, typer.Option(help="trader or ib.", autocompletion=_types)]
-Status = Annotated[
-    str | None, typer.Option(help="captured, contacted, qualified or rejected.", autocompletion=_statuses)
-]
-TrackingToken = Annotated[str | None, typer.Option(help="What names the lead in links; unique.")]
-CapturedAt = Annotated[str | None, typer.Option(help="When it was captured, like 2025-10-31T14:30Z.")]
-DepositedAt = Annotated[str | None, typer.Option(help="When it made its first deposit.")]
-TradingStartAt = Annotated[str | None, typer.Option(help="When it began to trade.")]
-QualifiedAt = Annotated[str | None, typer.Option(help="When it qualified for commission.")]
-FtdEarned = Annotated[str | None, typer.Option(help="First time deposit commission, like 100.00.")]
-CpaEarned = Annotated[str | None, typer.Option(help="Cost per acquisition commission.")]
-SystemeContactId = Annotated[str | None, typer.Option(help="The contact at Systeme.io.")]
-
-
 def _status(text: str) -> str:
     return rules.status_argument(text)
 
@@ -96,44 +76,82 @@ def _type(text: str) -> str:
         raise UsageError(str(exc)) from None
 
 
-# The filters of a listing.
-UnassignedFilter = Annotated[bool, typer.Option("--unassigned", help="Only those without an IB.")]
-StatusFilter = Annotated[
-    str | None,
-    typer.Option(help="Only with this status.", parser=_status, metavar="STATUS", autocompletion=_statuses),
-]
-SourceFilter = Annotated[str | None, typer.Option(help="Only from this source.")]
-BrokerFilter = Annotated[str | None, typer.Option(help="Only at this broker.")]
-LeadTypeFilter = Annotated[
-    str | None, typer.Option(help="Only trader or ib.", parser=_type, metavar="TYPE", autocompletion=_types)
-]
-FromFilter = Annotated[str | None, typer.Option(help="Captured from this day on, like 2025-10-01.")]
-ToFilter = Annotated[str | None, typer.Option(help="Captured up to this day, and on it.")]
-QualifiedFilter = Annotated[
-    bool | None, typer.Option("--qualified/--not-qualified", help="With a qualifiedAt, or not.")
-]
-SearchFilter = Annotated[str | None, typer.Option(help="A part of email, name, phone or token.")]
+@dataclass(frozen=True)
+class Fields:
+    """What may be said about a lead, as it was typed."""
+
+    email: Annotated[str | None, typer.Option(help="The lead's address.")] = None
+    first_name: Annotated[str | None, typer.Option(help="The lead's name.")] = None
+    phone: Annotated[str | None, typer.Option(help="A number like +4917012345678.")] = None
+    source: Annotated[str | None, typer.Option(help="Where the lead comes from.")] = None
+    broker: Annotated[str | None, typer.Option(help="Where the lead trades.")] = None
+    lead_type: Annotated[str | None, typer.Option(help="trader or ib.", autocompletion=_types)] = None
+    status: Annotated[
+        str | None, typer.Option(help="captured, contacted, qualified or rejected.", autocompletion=_statuses)
+    ] = None
+    tracking_token: Annotated[str | None, typer.Option(help="What names the lead in links; unique.")] = None
+    captured_at: Annotated[str | None, typer.Option(help="When it was captured, like 2025-10-31T14:30Z.")] = None
+    deposited_at: Annotated[str | None, typer.Option(help="When it made its first deposit.")] = None
+    trading_start_at: Annotated[str | None, typer.Option(help="When it began to trade.")] = None
+    qualified_at: Annotated[str | None, typer.Option(help="When it qualified for commission.")] = None
+    ftd_earned: Annotated[str | None, typer.Option(help="First time deposit commission, like 100.00.")] = None
+    cpa_earned: Annotated[str | None, typer.Option(help="Cost per acquisition commission.")] = None
+    systeme_contact_id: Annotated[str | None, typer.Option(help="The contact at Systeme.io.")] = None
+    region: RegionOption = None
+
+    def read(self) -> dict[str, Any]:
+        """Return the values by the names of the fields. Raises UsageError for one that is none."""
+        texts = {
+            "email": self.email, "firstName": self.first_name, "phone": self.phone, "source": self.source,
+            "broker": self.broker, "leadType": self.lead_type, "status": self.status,
+            "trackingToken": self.tracking_token, "leadCapturedAt": self.captured_at, "depositedAt": self.deposited_at,
+            "tradingStartAt": self.trading_start_at, "qualifiedAt": self.qualified_at, "ftdEarned": self.ftd_earned,
+            "cpaEarned": self.cpa_earned, "systemeContactId": self.systeme_contact_id,
+        }  # fmt: skip
+        given = {field: text for field, text in texts.items() if text is not None}
+        return rules.from_options(given, orders.reading(self.region), clock.now())
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which leads to list, as it was typed."""
+
+    ib: IbFilter = None
+    unassigned: Annotated[bool, typer.Option("--unassigned", help="Only those without an IB.")] = False
+    status: Annotated[
+        str | None,
+        typer.Option(help="Only with this status.", parser=_status, metavar="STATUS", autocompletion=_statuses),
+    ] = None
+    source: Annotated[str | None, typer.Option(help="Only from this source.")] = None
+    broker: Annotated[str | None, typer.Option(help="Only at this broker.")] = None
+    lead_type: Annotated[
+        str | None, typer.Option(help="Only trader or ib.", parser=_type, metavar="TYPE", autocompletion=_types)
+    ] = None
+    month: MonthFilter = None
+    captured_from: Annotated[str | None, typer.Option(help="Captured from this day on, like 2025-10-01.")] = None
+    captured_to: Annotated[str | None, typer.Option(help="Captured up to this day, and on it.")] = None
+    qualified: Annotated[
+        bool | None, typer.Option("--qualified/--not-qualified", help="With a qualifiedAt, or not.")
+    ] = None
+    search: Annotated[str | None, typer.Option(help="A part of email, name, phone or token.")] = None
+
+    def read(self) -> listing.Filter:
+        """Return the filter. Raises UsageError for a month or a day that is none."""
+        zone = config.settings().timezone
+        since, before = listing.captured(self.month, self.captured_from, self.captured_to, zone)
+        return listing.Filter(
+            self.ib, self.unassigned, self.status, self.source, self.broker, self.lead_type, since, before,
+            self.qualified, self.search,
+        )  # fmt: skip
 
 
 @app.command()
+@options.spread
 def add(
-    email: Email = None,
-    first_name: FirstName = None,
-    phone: Phone = None,
-    ib: Owner = None,
-    source: Source = None,
-    broker: Broker = None,
-    lead_type: LeadType = None,
-    status: Status = None,
-    tracking_token: TrackingToken = None,
-    captured_at: CapturedAt = None,
-    deposited_at: DepositedAt = None,
-    trading_start_at: TradingStartAt = None,
-    qualified_at: QualifiedAt = None,
-    ftd_earned: FtdEarned = None,
-    cpa_earned: CpaEarned = None,
-    systeme_contact_id: SystemeContactId = None,
-    region: RegionOption = None,
+    fields: Fields,
+    ib: Annotated[
+        str | None, typer.Option(help="Whose lead it is: email or id.", autocompletion=completion.ibs)
+    ] = None,
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
@@ -144,20 +162,10 @@ def add(
 
     Example: ibctl leads add --email anna@example.com --ib ib@example.com
     """
-    values = _values(
-        region, email=email, firstName=first_name, phone=phone, source=source, broker=broker, leadType=lead_type,
-        status=status, trackingToken=tracking_token, leadCapturedAt=captured_at, depositedAt=deposited_at,
-        tradingStartAt=trading_start_at, qualifiedAt=qualified_at, ftdEarned=ftd_earned, cpaEarned=cpa_earned,
-        systemeContactId=systeme_contact_id,
-    )  # fmt: skip
+    values = fields.read()
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         changed = service.add(session, values, ib=ib)
     _announce(session.written, changed, "added")
-
-
-def _values(region: str | None, **options: str | None) -> dict[str, Any]:
-    given = {field: text for field, text in options.items() if text is not None}
-    return rules.from_options(given, orders.reading(region), clock.now())
 
 
 def _announce(written: db.Written, changed: service.Changed, done: str) -> None:
@@ -175,18 +183,9 @@ def _announce(written: db.Written, changed: service.Changed, done: str) -> None:
 
 
 @app.command("list")
+@options.spread
 def list_(
-    ib: IbFilter = None,
-    unassigned: UnassignedFilter = False,
-    status: StatusFilter = None,
-    source: SourceFilter = None,
-    broker: BrokerFilter = None,
-    lead_type: LeadTypeFilter = None,
-    month: MonthFilter = None,
-    captured_from: FromFilter = None,
-    captured_to: ToFilter = None,
-    qualified: QualifiedFilter = None,
-    search: SearchFilter = None,
+    which: Which,
     limit: output.LimitOption = 50,
     format: output.FormatOption = output.Format.table,
     file: output.OutputOption = None,
@@ -196,29 +195,17 @@ def list_(
 
     Example: ibctl leads list --unassigned --month 2025-10
     """
-    since, before = listing.captured(month, captured_from, captured_to, config.settings().timezone)
-    which = listing.Filter(
-        ib, unassigned, status, source, broker, lead_type, since, before, qualified, search
-    )  # fmt: skip
+    asked = which.read()
     with db.reading() as session:
-        rows, total = listing.listing(session, which, limit=limit)
+        rows, total = listing.listing(session, asked, limit=limit)
     output.show(rows, COLUMNS, output.Listing(format, file, columns))
     output.cut_note(len(rows), limit, total, "leads")
 
 
 @app.command()
+@options.spread
 def export(
-    ib: IbFilter = None,
-    unassigned: UnassignedFilter = False,
-    status: StatusFilter = None,
-    source: SourceFilter = None,
-    broker: BrokerFilter = None,
-    lead_type: LeadTypeFilter = None,
-    month: MonthFilter = None,
-    captured_from: FromFilter = None,
-    captured_to: ToFilter = None,
-    qualified: QualifiedFilter = None,
-    search: SearchFilter = None,
+    which: Which,
     limit: output.LimitOption = 0,
     format: output.FormatOption = output.Format.csv,
     file: output.OutputOption = None,
@@ -228,12 +215,9 @@ def export(
 
     Example: ibctl leads export --ib ib@example.com --output leads.csv
     """
-    since, before = listing.captured(month, captured_from, captured_to, config.settings().timezone)
-    which = listing.Filter(
-        ib, unassigned, status, source, broker, lead_type, since, before, qualified, search
-    )  # fmt: skip
+    asked = which.read()
     with db.reading() as session:
-        query = listing.export(session, which, limit=limit)
+        query = listing.export(session, asked, limit=limit)
         exports.write(session, query, COLUMNS, output.Listing(format, file, columns))
 
 
@@ -261,25 +245,11 @@ def _show(row: dict[str, Any], listed: output.Listing) -> None:
 
 
 @app.command()
+@options.spread
 def edit(
     lead: LeadArgument,
-    email: Email = None,
-    first_name: FirstName = None,
-    phone: Phone = None,
-    source: Source = None,
-    broker: Broker = None,
-    lead_type: LeadType = None,
-    status: Status = None,
-    tracking_token: TrackingToken = None,
-    captured_at: CapturedAt = None,
-    deposited_at: DepositedAt = None,
-    trading_start_at: TradingStartAt = None,
-    qualified_at: QualifiedAt = None,
-    ftd_earned: FtdEarned = None,
-    cpa_earned: CpaEarned = None,
-    systeme_contact_id: SystemeContactId = None,
+    fields: Fields,
     clear: Annotated[list[str] | None, typer.Option(help="Empty this field, like phone; can be repeated.")] = None,
-    region: RegionOption = None,
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
     _yes: output.YesOption = False,
@@ -290,12 +260,7 @@ def edit(
 
     Example: ibctl leads edit anna@example.com --qualified-at 2025-10-31 --cpa-earned 150 --status qualified
     """
-    values = _values(
-        region, email=email, firstName=first_name, phone=phone, source=source, broker=broker, leadType=lead_type,
-        status=status, trackingToken=tracking_token, leadCapturedAt=captured_at, depositedAt=deposited_at,
-        tradingStartAt=trading_start_at, qualifiedAt=qualified_at, ftdEarned=ftd_earned, cpaEarned=cpa_earned,
-        systemeContactId=systeme_contact_id,
-    )  # fmt: skip
+    values = fields.read()
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         changed = service.edit(session, lead, values, clear=clear or ())
     _announce(session.written, changed, "changed")

@@ -260,8 +260,8 @@ def _remedy(due: Due) -> str:
     missing = currencies.show(due.amount - due.sent, due.currency)
     if due.status == "PAID":
         return (
-            f"{missing} came back after it was paid: `ibctl commissions payouts export` offers them again under the "
-            "same reference"
+            f"{missing} came back after it was paid: `ibctl commissions payouts export` pays them again, to the payee "
+            "as it is then"
         )
     if due.sent:
         return f"{missing} are missing: pay the rest under the same reference"

@@ -114,7 +114,7 @@ def _rows(files: list[PayoutFile]) -> list[dict[str, Any]]:
 def _say(made: exporting.Exported) -> None:
     """Say what is in the files that was out before, and to whom it goes now; and what is not in them."""
     for one in made.returned:
-        output.note(_returned(one))
+        output.note(_returned(one, made.number))
     if made.known:
         output.note(f"not in it again, as more is known of them since: {output.some(made.known)}")
     if made.earlier:
@@ -128,12 +128,12 @@ def _say(made: exporting.Exported) -> None:
         )
 
 
-def _returned(one: exporting.Returned) -> str:
+def _returned(one: exporting.Returned, number: int) -> str:
     if one.redirected:
         return f"{one.reference} came back, and goes to another account now, {one.email}'s: {one.destination}"
     return (
         f"{one.reference} came back, and goes to the same account again, {one.email}'s: {one.destination}; "
-        "`ibctl commissions payees set` names another, and --instead-of writes it into another file"
+        f"`ibctl commissions payees set` names another, and --instead-of {number} writes a file with that"
     )
 
 

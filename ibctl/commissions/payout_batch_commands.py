@@ -174,24 +174,20 @@ def show(
     with db.reading() as session:
         found = payouts.find(session, batch)
         ((head,), _), rows = payout_listing.listing(session, batch=found.id), payout_listing.item_rows(session, found)
-    output.show(rows, ITEM_COLUMNS, Listing(form, to_file, columns or _wanted(form, rows)))
+    if form is Format.table and not any(row["findings"] for row in rows):
+        columns = columns or f"{OF_NEW},status"
+    output.show(rows, ITEM_COLUMNS, Listing(form, to_file, columns))
     signed = f", approved by {head['approvedBy']}" if head["approvedBy"] else ""
     output.note(
         f"batch {found.id}, {head['status']}: {head['paid']} of {head['items'] - head['cancelled']} paid"
         f"{_came_back(head)}, by {found.method}; "
         f"made by {found.created_by} at {rendering.shown(found.created_at)} UTC{signed}"
     )
+    for row in rows:
+        if row["redirectedTo"]:
+            output.note(f"{row['reference']} came back, and went in file {row['file']} to {row['redirectedTo']}")
     if head["unmatched"]:
         output.warn(f"{head['unmatched']} reported movements name no single payment of the batch")
-
-
-def _wanted(form: Format, rows: list[dict[str, Any]]) -> str | None:
-    """Return the columns of a table: only those in which something stands."""
-    if form is not Format.table:
-        return None
-    found = any(row["findings"] for row in rows)
-    elsewhere = ",redirectedTo" if any(row["redirectedTo"] for row in rows) else ""
-    return f"{OF_NEW},sent,status,findings{elsewhere}" if found else f"{OF_NEW},status{elsewhere}"
 
 
 def _came_back(head: dict[str, Any]) -> str:

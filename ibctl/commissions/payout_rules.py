@@ -142,10 +142,10 @@ def _trouble_with_payee(row: Mapping[str, Any], choice: Choice, rates: Mapping[s
 def status(counts: Mapping[str, int], *, approved: bool, exported: bool) -> str:
     """Say how far a batch is, from how many of its payments are PROCESSING, PAID, RETURNED and CANCELLED.
 
-    RETURNED are those that were PAID and of which something came back; PAID are the others.
+    RETURNED are those that were PAID and of which something came back, PAID the others; one is enough for the batch.
     """
     if counts.get("RETURNED"):
-        return "PART RETURNED" if counts.get("PAID") or counts.get("PROCESSING") else "RETURNED"
+        return "RETURNED"
     if counts.get("PAID"):
         return "PART PAID" if counts.get("PROCESSING") else "PAID"
     if not counts.get("PROCESSING"):

@@ -74,7 +74,7 @@ def test_what_came_back_goes_to_the_payee_that_was_set_since(returned: Platform,
     assert [(row["status"], row["file"], row["redirectedTo"]) for row in rows] == [
         ("RETURNED", 2, "R… V…, ES… 1332"), ("PROCESSING", 1, None),
     ]  # fmt: skip
-    assert "redirectedTo" in ibctl(*SHOW, "2025-10-1").stdout
+    assert f"{A} came back, and went in file 2 to R… V…, ES… 1332" in ibctl(*SHOW, "2025-10-1").stderr
     reported(ibctl, f"{A} 100.00 09 debit")
     assert [row["status"] for row in json.loads(ibctl(*SHOW, "2025-10-1", "-f", "json").stdout)] == [
         "PAID",
@@ -85,7 +85,8 @@ def test_what_came_back_goes_to_the_payee_that_was_set_since(returned: Platform,
 def test_what_came_back_and_goes_to_the_same_account_is_said_to(returned: Platform, ibctl: Run) -> None:
     ended = ibctl(*EXPORT)
     assert paid_to(2) == {A: ("100.00", IBANS[0])}
-    assert f"{A} came back, and goes to the same account again, a@x.y's: R… V…, DE… 3000" in ended.stderr
+    assert f"{A} came back, and goes to the same account again, a@x.y's: R… V…, DE… 3000; `ibctl" in ended.stderr
+    assert "--instead-of 2 writes a file with that" in ended.stderr
     assert [row["redirectedTo"] for row in json.loads(ibctl(*SHOW, "2025-10-1", "-f", "json").stdout)] == [None, None]
 
 
@@ -281,12 +282,12 @@ def test_a_batch_whose_money_came_back_is_not_listed_as_paid(returned: Platform,
         (row,) = json.loads(ibctl("commissions", "payouts", "list", "-f", "json").stdout)
         return [row[name] for name in ("status", "paid", "returned", "basePaid", "baseReturned")]
 
-    assert listed() == ["PART RETURNED", 0, 1, 0, 100]
+    assert listed() == ["RETURNED", 0, 1, 0, 100]
     shown = ibctl(*SHOW, "2025-10-1")
-    assert "PART RETURNED: 0 of 2 paid, 100.00 USD of 1 came back, by bank_transfer" in shown.stderr
-    assert "RETURNED" in shown.stdout
+    assert "2025-10-1, RETURNED: 0 of 2 paid, 100.00 USD of 1 came back, by bank_transfer" in shown.stderr
+    assert " RETURNED " in shown.stdout
     reported(ibctl, f"{A} 40.00 09 debit", f"{B} 50.25 09 debit")
-    assert listed() == ["PART RETURNED", 1, 1, 90.25, 60]
+    assert listed() == ["RETURNED", 1, 1, 90.25, 60]
     assert "PART RETURNED" in ibctl(*SHOW, "2025-10-1").stdout
     reported(ibctl, f"{A} 60.00 10 debit")
     assert listed() == ["PAID", 2, 0, 150.25, 0]

@@ -186,8 +186,8 @@ def test_what_came_back_after_it_was_paid_is_paid_again(batch: Platform, sql: Sq
     back = given(camt(entry), "s.xml") if kind == "camt" else given(told("credit", 4))
     ended = ibctl(*RECONCILE, back)
     assert ended.exit_code == 7
-    words = f"returned, 100.00 {currency} came back after it was paid: `ibctl commissions payouts export` offers them"
-    assert f"{A}: {words} again under the same reference" in ended.stderr
+    words = f"returned, 100.00 {currency} came back after it was paid: `ibctl commissions payouts export` pays them"
+    assert f"{A}: {words} again, to the payee as it is then" in ended.stderr
     assert sql("SELECT to_jsonb(c) FROM \"IbCommission\" c WHERE id = 'c-a-10'") == before
     assert doctor(ibctl) == [f"1 payment(s) are short, over, double, returned or in a wrong currency: {A}"]
     assert json.loads(ibctl(*SHOW, "2025-10-1", "-f", "json").stdout)[0]["findings"] == "returned"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import typer
@@ -10,6 +11,7 @@ from ibctl import config, db, money, months, output, rendering
 from ibctl.commissions import explain as explaining
 from ibctl.commissions import payout_listing, rules, snapshots, stored, units
 from ibctl.commissions.arguments import IbArgument, IbOption, MonthArgument, MonthOption, StatusOption
+from ibctl.commissions.payout_listing import Returned
 from ibctl.output import Column, Format, Listing
 from ibctl.users import service as users
 
@@ -33,6 +35,8 @@ COLUMNS = [
     Column("paidAt", "time", brief=False),
     Column("paymentMethod", brief=False),
     Column("paymentReference", brief=False),
+    # What of a PAID one came back and is not out again: the row itself is never changed.
+    Column("returned", "money", brief=False),
     Column("createdAt", "time", brief=False),
     Column("updatedAt", "time", brief=False),
 ]
@@ -56,11 +60,11 @@ def list_(
     with db.reading() as session:
         found = _filters(session, month, ib, status)
         count, payout = stored.totals(session, **found)
-        printed = output.show(stored.rows(session, **found, limit=limit), COLUMNS, Listing(form, to_file, columns))
+        back = payout_listing.returned(session, month=found["month"], ib=found["ib"])
+        rows = _with_returns(stored.rows(session, **found, limit=limit), back)
+        printed = output.show(rows, COLUMNS, Listing(form, to_file, columns))
         bad = stored.no_amounts(session, found["month"], ib=found["ib"] and found["ib"].id)
         other = units.other(session, months.parse(month)) if month else None
-        paid = status in (None, "PAID")
-        back = payout_listing.returned(session, month=found["month"], ib=found["ib"]) if paid else []
     output.cut_note(printed, limit, count, "commissions")
     if count:
         shown = money.show(payout, config.settings().base_currency)
@@ -69,13 +73,19 @@ def list_(
         output.warn(f"no amounts, and in no sum: {output.some(bad)}; the web application wrote them")
     if other:
         output.warn(other)
-    _warn_of_returns(back)
+    if status in (None, "PAID"):
+        _warn_of_returns(back)
 
 
-def _warn_of_returns(back: list[str]) -> None:
-    """Say what is PAID no more, though its row is never changed."""
+def _with_returns(rows: Iterable[dict[str, Any]], back: Mapping[str, Returned]) -> Iterator[dict[str, Any]]:
+    for row in rows:
+        yield {**row, "returned": back[row["id"]].amount if row["id"] in back else None}
+
+
+def _warn_of_returns(back: Mapping[str, Returned]) -> None:
     if back:
-        output.warn(f"came back after it was PAID: {output.some(back)}; `ibctl commissions payouts export` pays again")
+        named = output.some([one.words for one in back.values()])
+        output.warn(f"came back after it was PAID: {named}; `ibctl commissions payouts export` pays again")
 
 
 @app.command()
@@ -92,7 +102,9 @@ def export(
     Example: ibctl commissions export --month 2025-10 -o 2025-10.csv
     """
     with db.reading() as session:
-        rows = stored.rows(session, **_filters(session, month, ib, status))
+        found = _filters(session, month, ib, status)
+        back = payout_listing.returned(session, month=found["month"], ib=found["ib"])
+        rows = _with_returns(stored.rows(session, **found), back)
         count = output.show(rows, COLUMNS, Listing(form, to_file, columns))
     output.note(f"{rendering.counted(count, 'commission')} exported" + (f" to {to_file}" if to_file else ""))
 
@@ -120,7 +132,8 @@ def show(
         commission = explaining.find(session, user, months.parse(month))
         snapshot = snapshots.current(session, commission.id)
         back = payout_listing.returned(session, month=months.parse(month), ib=user)
-        row = stored.as_row(commission, user.email) | {
+        (row,) = _with_returns([stored.as_row(commission, user.email)], back)
+        row |= {
             "plan": snapshot.terms.label if snapshot else None,
             "payableFrom": snapshot.payable_from if snapshot else None,
             "changeSetId": snapshot.change_set_id if snapshot else None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -96,7 +98,7 @@ def _item_row(row: dict[str, Any], elsewhere: PayoutOrderLine | None) -> dict[st
 
 _RETURNED = sa.text(
     f"""
-    SELECT concat(u.email, ' ', to_char(c.year, 'FM0000'), '-', to_char(c.month, 'FM00')) AS whose,
+    SELECT c.id, concat(u.email, ' ', to_char(c.year, 'FM0000'), '-', to_char(c.month, 'FM00')) AS whose,
       r.returned, b."baseCurrency" AS currency, b.id AS batch
     FROM ibctl.payout_batch b JOIN LATERAL ({RETURNED}) r ON true
     JOIN "IbCommission" c ON c.id = r."commissionId" JOIN "User" u ON u.id = c."userId"
@@ -107,8 +109,19 @@ _RETURNED = sa.text(
 )
 
 
-def returned(session: Session, *, month: Month | None, ib: User | None) -> list[str]:
-    """Name the PAID commissions of which something came back, like "ib@x.y 2025-10 (100.00 USD, batch 2025-10-1)"."""
+@dataclass(frozen=True)
+class Returned:
+    """What of a PAID commission came back, and what it is called: "ib@x.y 2025-10 (100.00 USD, batch 2025-10-1)"."""
+
+    amount: Decimal
+    words: str
+
+
+def returned(session: Session, *, month: Month | None, ib: User | None) -> dict[str, Returned]:
+    """Return the PAID commissions of which something came back and is not out again, by their ids."""
     values = {"year": month and month.year, "month": month and month.month, "ib": ib and ib.id}
-    found = session.execute(_RETURNED, values)
-    return [f"{row.whose} ({money.show(row.returned, row.currency)}, batch {row.batch})" for row in found]
+    return {row.id: Returned(row.returned, _words(row)) for row in session.execute(_RETURNED, values)}
+
+
+def _words(row: Any) -> str:
+    return f"{row.whose} ({money.show(row.returned, row.currency)}, batch {row.batch})"

@@ -26,7 +26,8 @@ class Left:
     """A payment, not cancelled, of which something is not out; of a paid one, what came back.
 
     `unclear`: it may be paid, in another currency, or by a file whose signs were misread. `returned_at` is when it
-    became known that all of it came back. `number` is the last file that it went out in, with `known` movements of it.
+    became known that all of it came back. `number` is the last file that it went out in, with `known` movements of it,
+    as `line`.
     """
 
     item: PayoutItem
@@ -36,6 +37,7 @@ class Left:
     moved: int
     returned_at: datetime | None
     number: int | None
+    line: str | None
     known: int
 
     @property
@@ -54,10 +56,10 @@ _LEFT = sa.text(
     f"""
     SELECT i.id, coalesce(u.email, i."userId") AS email, n.sent, n.strange OR n.doubtful AS unclear,
       coalesce(p.moved, 0) AS moved, CASE WHEN n.sent = 0 THEN p.returned_at END AS returned_at,
-      o.number, coalesce(o.moved, 0) AS known
+      o.number, o.line, coalesce(o.moved, 0) AS known
     FROM ibctl.payout_item i JOIN ({NET}) n USING (id) LEFT JOIN "User" u ON u.id = i."userId"
     LEFT JOIN (
-      SELECT "itemId", count(*) AS moved, min("createdAt") FILTER (WHERE direction = 'credit') AS returned_at
+      SELECT "itemId", count(*) AS moved, max("createdAt") FILTER (WHERE direction = 'credit') AS returned_at
       FROM ibctl.payout_payment WHERE "batchId" = :batch GROUP BY 1
     ) p ON p."itemId" = i.id
     LEFT JOIN ({LAST}) o ON o."itemId" = i.id
@@ -100,7 +102,10 @@ def redirected(session: Session, batch: PayoutBatch) -> dict[str, PayoutOrderLin
 def place(
     session: Session, batch: PayoutBatch, chosen: Sequence[Left], payees: Mapping[str, Payee], day: date
 ) -> PayoutOrder:
-    """Note that payments go out in a new file; `payees` has by their ids who gets those that are redirected."""
+    """Note that payments go out in a new file; `payees` has by their ids who gets those that are redirected.
+
+    What is short goes where the rest of it went, if that was to another payee than the batch's.
+    """
     count = session.execute(
         sa.select(sa.func.count()).select_from(PayoutOrder).where(col(PayoutOrder.batch_id) == batch.id)
     ).scalar_one()
@@ -109,18 +114,21 @@ def place(
     order = PayoutOrder(id=name, batch_id=batch.id, number=number, execution_date=day, created_at=now)
     batch.exported_at = batch.exported_at or now
     session.add(order)
-    session.add_all(_line(order, one, payees.get(one.item.id)) for one in chosen)
+    before = redirected(session, batch)
+    for one in chosen:
+        rest = before.get(one.line or "") if one.returned_at is None else None
+        session.add(_line(order, one, payees.get(one.item.id) or rest))
     session.flush()
     return order
 
 
-def _line(order: PayoutOrder, one: Left, payee: Payee | None) -> PayoutOrderLine:
+def _line(order: PayoutOrder, one: Left, to: Payee | PayoutOrderLine | None) -> PayoutOrderLine:
     """Ask for what is not out; in the base currency that is what a statement says is owed for it."""
     item = one.item
     base_sent = money.to_cents(item.base_amount * one.sent / item.amount)
     return PayoutOrderLine(
         order_id=order.id, item_id=item.id, amount=item.amount - one.sent, base_amount=item.base_amount - base_sent,
-        moved=one.moved, name=payee.name if payee else None, account=payee.account if payee else None,
+        moved=one.moved, name=to.name if to else None, account=to.account if to else None,
     )  # fmt: skip
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ibctl import crypto
+import pytest
+
+from ibctl import config, crypto
 from tests.commissions.conftest import Platform
 from tests.conftest import Result
 
@@ -67,3 +69,9 @@ def create(ibctl: Run, *arguments: str) -> Result:
     ended = ibctl(*CREATE, "--yes", *arguments)
     assert ended.exit_code == 0, ended.stderr
     return ended
+
+
+def act_as(monkeypatch: pytest.MonkeyPatch, actor: str) -> None:
+    """Be this administrator from now on."""
+    monkeypatch.setenv("IBCTL_ACTOR", actor)
+    config.use_env_file(None)

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from ibctl import config
 from tests.commissions.conftest import Platform
-from tests.commissions.payout_cases import CANCEL, IBANS, SHOW, create, statuses, two
+from tests.commissions.payout_cases import CANCEL, IBANS, SHOW, act_as, create, statuses, two
 from tests.conftest import Result
 
 Run = Callable[..., Result]
@@ -38,11 +37,6 @@ def paid_to(number: int = 1) -> dict[str, tuple[str, str]]:
     """Amount and account of each payment in a file of the batch."""
     with Path(f"out/payout-2025-10-1{'' if number == 1 else f'-{number}'}.csv").open() as stream:
         return {one["reference"]: (one["amount"], one["account"]) for one in csv.DictReader(stream)}
-
-
-def act_as(monkeypatch: pytest.MonkeyPatch, actor: str) -> None:
-    monkeypatch.setenv("IBCTL_ACTOR", actor)
-    config.use_env_file(None)
 
 
 @pytest.fixture
@@ -108,6 +102,19 @@ def test_the_rest_of_what_is_short_goes_where_the_first_part_went(platform: Plat
     payee(ibctl, "a@x.y")
     assert ibctl(*EXPORT).exit_code == 0
     assert paid_to(2) == {A: ("40.00", IBANS[0])}
+
+
+def test_the_rest_of_what_was_redirected_goes_there_too(returned: Platform, ibctl: Run) -> None:
+    payee(ibctl, "a@x.y")
+    ibctl(*EXPORT)
+    reported(ibctl, f"{A} 60.00 09 debit")
+    payee(ibctl, "a@x.y", IBANS[1])
+    assert ibctl(*EXPORT).exit_code == 0
+    assert paid_to(3) == {A: ("40.00", IBANS[2])}
+    reported(ibctl, f"{A} 60.00 10 credit")
+    payee(ibctl, "a@x.y", IBANS[0])
+    assert ibctl(*EXPORT).exit_code == 0
+    assert paid_to(4) == {A: ("100.00", IBANS[0])}
 
 
 @pytest.mark.parametrize(
@@ -261,6 +268,13 @@ def test_a_file_that_was_not_handed_in_is_replaced_by_one_to_the_right_account(
     assert json.loads(ibctl(*SHOW, "2025-10-1", "-f", "json").stdout)[0]["file"] == 3
 
 
+def test_what_was_handed_over_is_not_undone(returned: Platform, sql: Sql, ibctl: Run) -> None:
+    assert ibctl(*EXPORT).exit_code == 0
+    ((number,),) = sql("SELECT max(id) FROM ibctl.change_set")
+    assert ibctl("undo", str(number), "--yes").exit_code == 3
+    assert sql("SELECT count(*) FROM ibctl.payout_order") == [(2,)]
+
+
 def test_evidence_that_was_taken_back_puts_no_payment_into_a_second_file(platform: Platform, ibctl: Run) -> None:
     """60.00 were misread, the rest went out: until the bank tells of that, it is under way, and for 40.00."""
     two(platform)
@@ -314,5 +328,8 @@ def test_commissions_that_came_back_are_warned_of_where_they_are_listed(returned
     assert words in ibctl("commissions", "list").stderr
     assert words in ibctl("commissions", "list", "--month", "2025-10", "--ib", "a@x.y", "--status", "PAID").stderr
     assert words in ibctl("commissions", "show", "a@x.y", "2025-10").stderr
+    for command in (["list", "-f", "json"], ["export", "-f", "json"]):
+        rows = json.loads(ibctl("commissions", *command).stdout)
+        assert {row["email"]: row["returned"] for row in rows} == {"a@x.y": 100, "b@x.y": None}
     for other in (["list", "--ib", "b@x.y"], ["list", "--status", "PENDING"], ["show", "b@x.y", "2025-10"]):
         assert "came back" not in ibctl("commissions", *other).stderr

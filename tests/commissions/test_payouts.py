@@ -13,12 +13,24 @@ from freezegun import freeze_time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibctl import config, currencies, ids
+from ibctl import currencies, ids
 from ibctl.commissions import payout_rules as rules
 from ibctl.commissions.payout_rules import Rate
 from ibctl.months import Month
 from tests.commissions.conftest import Platform
-from tests.commissions.payout_cases import CANCEL, CREATE, IBANS, SHOW, create, earner, payee, payments, statuses, two
+from tests.commissions.payout_cases import (
+    CANCEL,
+    CREATE,
+    IBANS,
+    SHOW,
+    act_as,
+    create,
+    earner,
+    payee,
+    payments,
+    statuses,
+    two,
+)
 from tests.conftest import Result, Tab
 
 Run = Callable[..., Result]
@@ -303,11 +315,6 @@ def test_no_undo_moves_a_payment_status(platform: Platform, sql: Sql, ibctl: Run
 
 
 # -------------------------------------------------------------------------------------------------------------- approve
-
-
-def act_as(monkeypatch: pytest.MonkeyPatch, actor: str) -> None:
-    monkeypatch.setenv("IBCTL_ACTOR", actor)
-    config.use_env_file(None)
 
 
 def test_the_second_signature_is_somebody_elses(

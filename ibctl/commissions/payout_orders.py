@@ -1,7 +1,8 @@
 """The files that the bank was given of a batch, and which payments are under way in which of them.
 
-A payment goes into a new file when it was in none, or when more is known of it than when it went out last: it came
-back, or was short. So none is under way in two files, and each file can be written again as it was.
+A payment goes into a new file when it was in none, or when it is known what became of it in all that it was in, and
+more than when it went out last: it came back, or was short. So none is under way in two files, in whichever order files
+of the bank are read; and each file can be written again as it was.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlmodel import Session, col, select
 
 from ibctl import clock, money, output
 from ibctl.commissions import payouts
-from ibctl.commissions.evidence_sql import NET
+from ibctl.commissions.evidence_sql import MOVEMENTS, NET
 from ibctl.errors import NotFoundError, RequestError
 from ibctl.models.payouts import Payee, PayoutBatch, PayoutItem, PayoutOrder, PayoutOrderLine
 
@@ -26,8 +27,8 @@ class Left:
     """A payment, not cancelled, of which something is not out; of a paid one, what came back.
 
     `unclear`: it may be paid, in another currency, or by a file whose signs were misread. `returned_at` is when it
-    became known that all of it came back. `number` is the last file that it went out in, with `known` movements of it,
-    as `line`.
+    became known that all of it came back. `number` is the last file that it went out in, as `line`; `under_way` says
+    that it is not known what became of it there. `moved` counts what is known of it.
     """
 
     item: PayoutItem
@@ -38,31 +39,34 @@ class Left:
     returned_at: datetime | None
     number: int | None
     line: str | None
-    known: int
-
-    @property
-    def under_way(self) -> bool:
-        """Whether nothing is known of it since it went out; less is, when evidence was taken back."""
-        return self.number is not None and self.moved <= self.known
+    under_way: bool
 
 
-# In which file each payment of a batch went out last, as its line; files that were withdrawn are none.
+# In which file each payment of a batch went out last, as its line; in how many, and what the largest of them asked for.
+# Files that were withdrawn are none.
 LAST = """
-SELECT DISTINCT ON (l."itemId") l."itemId", l.id AS line, l.moved, o.number
+SELECT DISTINCT ON (l."itemId") l."itemId", l.id AS line, l.moved, o.number,
+  count(*) OVER own AS files, max(l.amount) OVER own AS asked
 FROM ibctl.payout_order_line l JOIN ibctl.payout_order o ON o.id = l."orderId"
-WHERE o."batchId" = :batch AND o."withdrawnAt" IS NULL ORDER BY l."itemId", o.number DESC
+WHERE o."batchId" = :batch AND o."withdrawnAt" IS NULL
+WINDOW own AS (PARTITION BY l."itemId") ORDER BY l."itemId", o.number DESC
 """
+# What became of a payment in a file is known by money that left, or that came back, all of it, without having been seen
+# leaving. Where a part comes back, the rest may be out; and late news of an earlier file says nothing of the last one.
 _LEFT = sa.text(
     f"""
     SELECT i.id, coalesce(u.email, i."userId") AS email, n.sent, n.strange OR n.doubtful AS unclear,
       coalesce(p.moved, 0) AS moved, CASE WHEN n.sent = 0 THEN p.returned_at END AS returned_at,
-      o.number, o.line, coalesce(o.moved, 0) AS known
+      o.number, o.line, coalesce(coalesce(p.moved, 0) <= o.moved OR p.ended < o.files, false) AS under_way
     FROM ibctl.payout_item i JOIN ({NET}) n USING (id) LEFT JOIN "User" u ON u.id = i."userId"
-    LEFT JOIN (
-      SELECT "itemId", count(*) AS moved, max("createdAt") FILTER (WHERE direction = 'credit') AS returned_at
-      FROM ibctl.payout_payment WHERE "batchId" = :batch GROUP BY 1
-    ) p ON p."itemId" = i.id
     LEFT JOIN ({LAST}) o ON o."itemId" = i.id
+    LEFT JOIN (
+      SELECT m."itemId", count(*) AS moved, max(m."createdAt") FILTER (WHERE m.direction = 'credit') AS returned_at,
+        count(*) FILTER (WHERE m.direction = 'debit' OR m.unseen AND m.amount >= l.asked AND m.currency = k.currency)
+          AS ended
+      FROM ({MOVEMENTS}) m JOIN ibctl.payout_item k ON k.id = m."itemId"
+      LEFT JOIN ({LAST}) l ON l."itemId" = m."itemId" WHERE m."batchId" = :batch GROUP BY 1
+    ) p ON p."itemId" = i.id
     WHERE i.status <> 'CANCELLED' AND n.sent < i.amount ORDER BY i.reference
     """
 )

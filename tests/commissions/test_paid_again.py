@@ -113,6 +113,9 @@ def test_the_rest_of_what_was_redirected_goes_there_too(returned: Platform, ibct
     assert paid_to(3) == {A: ("40.00", IBANS[2])}
     reported(ibctl, f"{A} 60.00 10 credit")
     payee(ibctl, "a@x.y", IBANS[0])
+    ibctl(*EXPORT)
+    assert not Path("out/payout-2025-10-1-4.csv").exists()  # 40.00 are under way still
+    reported(ibctl, f"{A} 40.00 11 debit", f"{A} 40.00 12 credit")
     assert ibctl(*EXPORT).exit_code == 0
     assert paid_to(4) == {A: ("100.00", IBANS[0])}
 
@@ -273,6 +276,22 @@ def test_what_was_handed_over_is_not_undone(returned: Platform, sql: Sql, ibctl:
     ((number,),) = sql("SELECT max(id) FROM ibctl.change_set")
     assert ibctl("undo", str(number), "--yes").exit_code == 3
     assert sql("SELECT count(*) FROM ibctl.payout_order") == [(2,)]
+
+
+def test_news_of_an_earlier_file_that_comes_late_puts_no_payment_into_another(platform: Platform, ibctl: Run) -> None:
+    """The return is read before the payment that it belongs to; meanwhile it was sent again."""
+    two(platform)
+    create(ibctl)
+    ibctl(*EXPORT)
+    reported(ibctl, f"{A} 100.00 06 credit")
+    ibctl(*EXPORT)
+    assert paid_to(2) == {A: ("100.00", IBANS[0])}
+    reported(ibctl, f"{A} 100.00 04 debit")
+    late = ibctl(*EXPORT)
+    assert (late.exit_code, "file 2, exported to" in late.stderr) == (0, True)
+    assert not Path("out/payout-2025-10-1-3.csv").exists()
+    reported(ibctl, f"{A} 100.00 09 debit")
+    assert "nothing of file 2 of batch 2025-10-1 is under way" in ibctl(*EXPORT, "--again", "2").stderr
 
 
 def test_evidence_that_was_taken_back_puts_no_payment_into_a_second_file(platform: Platform, ibctl: Run) -> None:

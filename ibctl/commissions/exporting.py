@@ -150,9 +150,8 @@ def _require_signature_after(batch: PayoutBatch, unsigned: Sequence[str]) -> Non
 def _order(batch: PayoutBatch, layout: str, order: PayoutOrder) -> Order:
     name, iban = _payer() if layout == "pain.001" else ("", "")
     month = f"{batch.year}-{batch.month:02d}"
-    return Order(
-        batch.id, month, batch.base_currency, batch.created_at, order.execution_date, name, iban, message=order.id
-    )
+    created_at, day = batch.created_at, order.execution_date
+    return Order(order.id, batch.id, month, batch.base_currency, created_at, day, name, iban)
 
 
 def _payer() -> tuple[str, str]:

@@ -55,11 +55,12 @@ class Payment:
 
 @dataclass(frozen=True)
 class Order:
-    """What is common to the payments of a file: its batch, its month, whose account they leave, and when.
+    """What is common to the payments of a file: its batch and month, whose account they leave, and when.
 
-    `message` is what the bank knows the file by, where it is not the batch's first: it takes no name twice.
+    `name` is what the bank knows it by, and what its files are called after; no bank takes one twice.
     """
 
+    name: str
     batch: str
     month: str
     base_currency: str
@@ -67,12 +68,6 @@ class Order:
     execution_date: date
     payer_name: str = ""
     payer_iban: str = field(default="", repr=False)
-    message: str = ""
-
-    @property
-    def name(self) -> str:
-        """What the bank knows it by; its files are called after it."""
-        return self.message or self.batch
 
 
 @dataclass(frozen=True)

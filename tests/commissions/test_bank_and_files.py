@@ -26,7 +26,8 @@ from tests.commissions.payout_cases import IBANS, two
 # More of them before a release: IBCTL_TEST_SEQUENCES=500.
 SEEDS = range(int(os.environ.get("IBCTL_TEST_SEQUENCES", "10")))
 BATCH, STEPS = "2025-10-1", 60
-DEEDS = ("export", "export", "export", "again", "read", "read", "read", "back", "back", "back", "payee")
+DEEDS = ("export", "export", "export", "again", "instead", "read", "read", "read", "unread", "back", "back",
+         "back", "payee")  # fmt: skip
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Bank:
     out: dict[str, Decimal] = field(default_factory=dict)
     # What it has booked and nobody has read yet.
     unread: list[Movement] = field(default_factory=list)
+    told: dict[str, Movement] = field(default_factory=dict)
     booked: int = 0
 
     def take(self, made: exporting.Exported) -> None:
@@ -67,7 +69,21 @@ class Bank:
         """Some of what it has booked, in no order."""
         taken = self.dice.sample(self.unread, min(len(self.unread), self.dice.choice([1, 1, 2])))
         self.unread = [one for one in self.unread if one not in taken]
+        self.told |= {one.bank_reference or "": one for one in taken}
         return taken
+
+    def forget(self, platform: Platform, dice: random.Random) -> None:
+        """Have a movement taken back that made nothing PAID, as an undo does; it is read once more some day."""
+        found = platform.sql(
+            'DELETE FROM ibctl.payout_payment WHERE id IN (SELECT p.id FROM ibctl.payout_payment p'
+            " JOIN ibctl.payout_item i ON i.id = p.\"itemId\" WHERE i.status <> 'PAID'"
+            ' ORDER BY md5(p.id || %s) LIMIT 1) RETURNING "bankReference"', str(dice.random()),
+        )  # fmt: skip
+        self.unread += [self.told.pop(reference) for (reference,) in found]
+
+    def has(self, made: exporting.Exported) -> bool:
+        """Whether it was handed one of these files."""
+        return any(file.name in self.known for file in made.files)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -91,9 +107,16 @@ def test_no_payment_is_sent_twice_whatever_is_read_when(platform: Platform, seed
             case "read":
                 with db.transaction() as session:
                     reconciling.reconcile(session, BATCH, Evidence(bank.read(), "bank.csv", str(step)))
+            case "unread":
+                bank.forget(platform, dice)
+            case "instead" if lost:
+                gone = dice.choice(lost)
+                lost = [one for one in lost if one.number != gone.number]
+                made = None if bank.has(gone) else exported(Wanted("generic", instead_of=gone.number))
+                lost += [made] if made else []
             case "back":
                 bank.send_back()
-            case _:
+            case "payee":
                 wanted = Destination("bank_transfer", "USD", "Rosa Vidal", dice.choice(IBANS))
                 with db.transaction() as session:
                     payees.save(session, session.get_one(User, user(platform)), wanted)

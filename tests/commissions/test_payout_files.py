@@ -32,7 +32,14 @@ Run = Callable[..., Result]
 Sql = Callable[..., list[tuple[Any, ...]]]
 EXPORT = ("commissions", "payouts", "export", "2025-10-1")
 ORDER = Order(
-    "2025-10-1", "2025-10", "USD", datetime(2025, 11, 3, 9, 30), date(2025, 11, 4), "Broker & Söhne Ltd", IBANS[1]
+    "2025-10-1",
+    "2025-10-1",
+    "2025-10",
+    "USD",
+    datetime(2025, 11, 3, 9, 30),
+    date(2025, 11, 4),
+    "Broker & Söhne Ltd",
+    IBANS[1],
 )
 PAIN = "{urn:iso:std:iso:20022:tech:xsd:pain.001.001.09}"
 SCHEMA = xmlschema.XMLSchema(Path(xmlschema.__file__).parents[1] / "sepaxml/schemas/pain.001.001.09.xsd")

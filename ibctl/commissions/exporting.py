@@ -75,6 +75,7 @@ def export(session: Session, batch_id: str, wanted: Wanted) -> Exported:
     number, homeless = (wanted.again, []) if wanted.again is not None else _placed(session, batch, wanted)
     order = payout_orders.find(session, batch, number)
     order.execution_date = wanted.execution_date or order.execution_date
+    _settle_layout(batch, order, wanted.layout)
     session.flush()
     return _written(session, batch, order, wanted.layout, homeless)
 
@@ -98,6 +99,18 @@ def _placed(session: Session, batch: PayoutBatch, wanted: Wanted) -> tuple[int, 
     if not earlier:
         raise RequestError(f"batch {batch.id} has nothing left to pay{_until(left, homeless)}")
     return max(earlier), homeless
+
+
+def _settle_layout(batch: PayoutBatch, order: PayoutOrder, layout: str) -> None:
+    """Write a file for one bank or provider only: a second one would not know that the first has it."""
+    if layout == "generic":
+        return
+    if order.layout not in (None, layout):
+        raise RequestError(
+            f"file {order.number} of batch {batch.id} was written as {order.layout}, and whoever got that pays it: if "
+            f"nobody has, --instead-of {order.number} writes another as {layout}"
+        )
+    order.layout = layout
 
 
 def _until(left: Sequence[Left], homeless: Sequence[str]) -> str:

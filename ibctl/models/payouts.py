@@ -100,7 +100,7 @@ class PayoutItem(SQLModel, table=True):
 
 
 class PayoutOrder(SQLModel, table=True):
-    """A file for the bank or provider, in whichever layout: what it is asked to pay of a batch, and when."""
+    """A file for the bank or provider: what it is asked to pay of a batch, and when."""
 
     __tablename__ = "payout_order"
     __table_args__ = (Index("payout_order_number_key", "batchId", "number", unique=True), {"schema": SCHEMA})
@@ -110,6 +110,8 @@ class PayoutOrder(SQLModel, table=True):
     batch_id: str = Field(sa_column=Column("batchId", Text, nullable=False))
     # 1, 2, … within its batch.
     number: int = Field(sa_column=Column("number", Integer, nullable=False))
+    # Whose layout it was written in, of those that a bank or provider reads; NULL: in `generic` alone.
+    layout: str | None = Field(default=None, sa_column=Column("layout", Text))
     # The day that the bank is asked to pay on.
     execution_date: dt.date = Field(sa_column=Column("executionDate", Date, nullable=False))
     created_at: dt.datetime = Field(

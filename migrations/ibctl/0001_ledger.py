@@ -305,6 +305,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("batchId", sa.Text, nullable=False),
         sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("layout", sa.Text),
         sa.Column("executionDate", sa.Date, nullable=False),
         _created(),
         sa.Column("withdrawnAt", TIMESTAMP(precision=3)),

@@ -202,6 +202,21 @@ def test_a_second_export_a_week_later_is_the_same_to_the_byte(
     assert b"<Dt>2025-11-03</Dt>" in first["payout-2025-10-1.xml"]
 
 
+def test_a_file_is_written_for_one_bank_or_provider_only(platform: Platform, ibctl: Run, payer: None) -> None:
+    two(platform)
+    platform.sql("UPDATE ibctl.payee SET currency = 'EUR'")
+    platform.rate("2025-10-31", "EUR", "1.1571")
+    create(ibctl)
+    for layout in ("generic", "pain.001", "generic", "pain.001"):
+        assert ibctl(*EXPORT, "--layout", layout).exit_code == 0
+    second = ibctl(*EXPORT, "--layout", "wise")
+    assert (second.exit_code, len(second.stderr.splitlines())) == (3, 1)
+    assert "file 1 of batch 2025-10-1 was written as pain.001, and whoever got that pays it" in second.stderr
+    assert list(Path().glob("*iban*")) == []
+    assert ibctl(*EXPORT, "--layout", "wise", "--instead-of", "1", "--yes").exit_code == 0
+    assert [path.name for path in Path().glob("*iban*")] == ["payout-2025-10-1-2-iban-1.csv"]
+
+
 def test_a_payee_that_changes_after_the_batch_was_made_changes_nothing_in_it(
     platform: Platform, ibctl: Run, tmp_path: Path
 ) -> None:

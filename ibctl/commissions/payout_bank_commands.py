@@ -189,6 +189,6 @@ def reconcile(
 
 
 def _announce(result: reconciling.Reconciliation, written: db.Written) -> None:
-    left = f"{result.open:,} without evidence yet" if result.open else "none is open"
+    left = f"{result.open:,} not paid yet" if result.open else "none is open"
     nothing_new = "; nothing new in the file" if written.nothing else ""
     for_good(written, f"batch {result.batch.id}: {result.paid:,} paid now, {left}{nothing_new}")

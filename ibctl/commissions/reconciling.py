@@ -26,7 +26,7 @@ from ibctl.tabular.source import open_source
 class Reconciliation:
     """How a file and a batch compare: a row for each movement that concerns the batch; how many are `new`, and `paid`.
 
-    `passed_over` movements are none of the batch's; `open` payments of it have no evidence yet.
+    `passed_over` movements are none of the batch's; `open` payments of it are not paid yet.
     """
 
     batch: PayoutBatch

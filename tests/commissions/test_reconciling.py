@@ -79,7 +79,7 @@ def test_without_evidence_a_row_stays_as_it_is_and_the_batch_is_part_paid(
     batch: Platform, sql: Sql, ibctl: Run
 ) -> None:
     ended = ibctl(*RECONCILE, csv_file(paid(A, "100")))
-    assert (ended.exit_code, "1 paid now, 1 without evidence yet" in ended.stderr) == (0, True)
+    assert (ended.exit_code, "1 paid now, 1 not paid yet" in ended.stderr) == (0, True)
     assert statuses(sql) == {"a@x.y": "PAID", "b@x.y": "PROCESSING"}
     (row,) = json.loads(ibctl("commissions", "payouts", "list", "-f", "json").stdout)
     assert (row["status"], row["paid"], row["basePaid"]) == ("PART PAID", 1, 100)

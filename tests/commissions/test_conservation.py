@@ -80,6 +80,21 @@ LEFT JOIN ibctl.commission_hold h ON h."userId" = c."userId" AND h.year = c.year
 GROUP BY c.id HAVING count(h.id) <> CASE WHEN c."paymentStatus" = 'HELD' THEN 1 ELSE 0 END
 """
 
+# As what an IB's closed month is calculated.
+_ROLE = """
+SELECT coalesce((
+  SELECT n.inputs->>'role' FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
+  JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+  WHERE c."userId" = %s AND c.year = m.year AND c.month = m.month
+), CASE WHEN %s = ANY(m.administrators) THEN 'ADMIN' ELSE 'IB' END) FROM ibctl.closed_month m WHERE m.id = %s
+"""
+# What those had earned in an open month who are no IBs now.
+_FORMER = """
+SELECT u.email, c."commissionAmount"::numeric FROM "IbCommission" c JOIN "User" u ON u.id = c."userId"
+WHERE u.role <> 'IB' AND c.year = %s AND c.month = %s AND c."paymentStatus" IN ('PENDING', 'HELD')
+  AND c."commissionAmount" > 0 ORDER BY 1
+"""
+
 # All payees take the base currency.
 _OTHERWISE = 'SELECT * FROM ibctl.payout_item WHERE amount <> "baseAmount" OR rate <> 1'
 
@@ -143,8 +158,11 @@ class Books(RuleBasedStateMachine):
 
     @rule(month=months)
     def run(self, month: Month) -> None:
+        losing = [] if self.is_closed(month) else self.sql(_FORMER, month.year, month.month)
         with self.writing() as session:
-            service.run(session, month)
+            result = service.run(session, month)
+            # What a role takes away is named.
+            assert [(one.email, one.earned) for one in result.former] == losing
 
     @rule(ib=ibs, month=months, amount=st.integers(-9_000, 9_000).filter(bool))
     def adjust(self, ib: str, month: Month, amount: int) -> None:
@@ -280,18 +298,23 @@ class Books(RuleBasedStateMachine):
         ) == [(0,)]
         self.what_is_earned_is_paid_payable_held_or_carried()
         with db.reading() as session:
-            assert all(not drifting.drift(session, month) for month in MONTHS if not self.is_open(month))
+            assert all(not drifting.drift(session, month) for month in MONTHS if self.is_closed(month))
         earned = dict(self.sql(_EARNED))
         for ib in IBS:
             assert earned.get(ib, 0) == self.worth(ib)
 
-    def is_open(self, month: Month) -> bool:
-        return self.sql("SELECT count(*) FROM ibctl.closed_month WHERE id = %s", str(month)) == [(0,)]
+    def is_closed(self, month: Month) -> bool:
+        return self.sql("SELECT count(*) FROM ibctl.closed_month WHERE id = %s", str(month)) == [(1,)]
 
     def worth(self, ib: str) -> Decimal:
-        """What an IB's leads earn by its plan, calculated here from the leads alone, and what was booked by hand."""
+        """What an IB's leads earn by its plan, calculated here from the leads alone, and what was booked by hand.
+
+        In a month that was settled while it was an administrator they earn nothing.
+        """
         worth = Decimal(0)
         for month in MONTHS:
+            if self.sql(_ROLE, ib, ib, str(month)) == [("ADMIN",)]:
+                continue
             ((cpa,),) = self.sql(
                 'SELECT coalesce(sum("cpaEarned"::numeric), 0) FROM "Lead" l WHERE "userId" = %s AND "qualifiedAt" = %s'
                 " AND NOT EXISTS (SELECT FROM ibctl.adjustment a WHERE a.kind = 'clawback' AND a.\"leadId\" = l.id)",

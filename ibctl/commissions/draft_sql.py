@@ -86,8 +86,8 @@ made AS MATERIALIZED (
   ) ON t.id = c.id
   WHERE c.year = :year AND c.month = :month
 ), person AS MATERIALIZED (
-  SELECT u.id, CASE WHEN m.settled THEN m.role WHEN k.id IS NULL OR u."createdAt" > k."closedAt" THEN u.role::text
-    WHEN u.id = ANY(k.administrators) THEN 'ADMIN' ELSE 'IB' END AS role
+  SELECT u.id, CASE WHEN m.settled THEN m.role WHEN u.id = ANY(k.administrators) THEN 'ADMIN'
+    WHEN k.id IS NULL OR u."createdAt" > k."closedAt" THEN u.role::text ELSE 'IB' END AS role
   FROM "User" u LEFT JOIN made m ON m."userId" = u.id
   LEFT JOIN ibctl.closed_month k ON k.year = :year AND k.month = :month
 )"""

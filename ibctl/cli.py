@@ -32,7 +32,7 @@ GROUPS: dict[str, tuple[str, str]] = {
 }
 # Commands of a group that live further down the stream than the group itself: `leads pull` knows Facebook.
 ADDED: dict[str, lazy.Places] = {
-    "leads": {"pull": ("ibctl.ads.pull_command", "Take in what people filled in at Facebook's lead forms.")}
+    "leads": {"pull": ("ibctl.ads.commands.pull", "Take in what people filled in at Facebook's lead forms.")}
 }
 # The exit code of a process that a closed pipe ended (128 + SIGPIPE), as shells expect of `ibctl leads list | head`.
 CLOSED_PIPE = 141

@@ -7,11 +7,11 @@ are what was *reported*. The rest is *derived* and always computed here: `ctr` i
 Facebook shows it; `cpc` and `cpl` are spend per click and per lead, in the account's currency; 0 where there is nothing
 to divide by; `cumulativeSpend` and `cumulativeLeads` are the account's running totals by date.
 
-A *template* is one row of "AdTemplate", what a campaign is to be made of: `template_schema` says what its data look
-like, `template_rules` what Facebook would refuse in them. A *campaign* is one row of "AdCampaign"; a *boost* is one for
-a page's post. What is made at Facebook for a campaign bears its *tag* (`campaign_rules`).
+A *template* is one row of "AdTemplate", what a campaign is to be made of: `templates/schema.py` says what its data
+look like, `templates/rules.py` what Facebook would refuse in them. A *campaign* is one row of "AdCampaign"; a *boost*
+is one for a page's post. What is made at Facebook for a campaign bears its *tag* (`campaigns/rules.py`).
 
-Leads that people filled in at Facebook's *forms* come in by `form_leads`, through the import of the leads' slice.
+Leads that people filled in at Facebook's *forms* come in by `forms`, through the import of the leads' slice.
 
 A day read from Facebook (`sync`) is *provisional* while Facebook may tell it otherwise, which then is a *restatement*,
 and *final* once it was read at an age of 28 days. An account that Facebook lets nobody read for a while is *parked*.

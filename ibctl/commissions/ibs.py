@@ -8,7 +8,7 @@ from contextlib import suppress
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl.commissions import draft_sql
+from ibctl.commissions.calculation import draft_sql
 from ibctl.errors import NotFoundError
 from ibctl.models.platform import Role, User
 from ibctl.months import Month

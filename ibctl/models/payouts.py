@@ -133,7 +133,7 @@ class PayoutOrderLine(SQLModel, table=True):
     # What was not out of the payment's amount and baseAmount.
     amount: Decimal = Field(sa_column=Column("amount", Numeric, nullable=False))
     base_amount: Decimal = Field(sa_column=Column("baseAmount", Numeric, nullable=False))
-    # How many movements of the payment were known. Without more it goes into no other file (`payout_orders`).
+    # How many movements of the payment were known. Without more it goes into no other file (`payouts/orders.py`).
     moved: int = Field(sa_column=Column("moved", Integer, nullable=False))
     # Of a payment that had come back, the payee's of that day, where that was another than the batch's; else NULL.
     name: Sealed | None = Field(default=None, sa_column=Column("name", SealedText))

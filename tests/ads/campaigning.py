@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ibctl import crypto, ids
-from ibctl.ads import campaign_rules
+from ibctl.ads.campaigns import rules as campaign_rules
 from tests.ads.conftest import Ads
-from tests.ads.test_template_rules import CLEAN
+from tests.ads.templates.test_template_rules import CLEAN
 from tests.conftest import KEY, Result
 from tests.fakes.graph import Server, World, forms
 

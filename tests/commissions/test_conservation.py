@@ -18,9 +18,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from ibctl import config, crypto, currencies, db, ids, money
 from ibctl.admin.audit import undo as undoing
-from ibctl.commissions import adjustments, closing, drifting, payouts, plan_files, plans, reconciling, service
-from ibctl.commissions.bank_files import Movement
-from ibctl.commissions.reconciling import Evidence
+from ibctl.commissions.calculation import service
+from ibctl.commissions.months import adjustments, closing, drifting
+from ibctl.commissions.payouts import reconciling
+from ibctl.commissions.payouts import service as payouts
+from ibctl.commissions.payouts.bank_files import Movement
+from ibctl.commissions.payouts.reconciling import Evidence
+from ibctl.commissions.plans import files as plan_files
+from ibctl.commissions.plans import service as plans
 from ibctl.errors import RequestError
 from ibctl.leads import service as leads
 from ibctl.models.platform import User

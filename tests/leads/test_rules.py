@@ -4,7 +4,8 @@ from decimal import Decimal
 import pytest
 
 from ibctl.errors import UsageError
-from ibctl.leads import import_command, rules
+from ibctl.leads import rules
+from ibctl.leads.commands import importing as import_command
 
 NOW = datetime(2025, 11, 1, 12)
 

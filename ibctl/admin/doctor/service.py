@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from ibctl import __version__, clock, config, crypto, db, sealing
 from ibctl.admin.database import comparison, rights, schema
-from ibctl.ads import account_checks
-from ibctl.commissions import payout_checks
+from ibctl.ads.accounts import checks as account_checks
+from ibctl.commissions.payouts import checks as payout_checks
 from ibctl.errors import IbctlError
 from ibctl.users import service as users
 

@@ -1,0 +1,1 @@
+"""Campaigns: kept as Facebook has them, made, switched."""

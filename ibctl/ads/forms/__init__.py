@@ -1,0 +1,1 @@
+"""What people filled in at Facebook's lead forms, taken in as leads."""

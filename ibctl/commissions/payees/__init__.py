@@ -1,0 +1,1 @@
+"""Payees: where each IB wants its money."""

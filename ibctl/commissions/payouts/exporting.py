@@ -1,0 +1,194 @@
+"""Hands a batch over to a bank or provider: its payments in plain text, and the note that they have gone out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlmodel import Session
+
+from ibctl import config, days, output
+from ibctl.commissions.payees import rules as payee_rules
+from ibctl.commissions.payouts import destinations as payout_destinations
+from ibctl.commissions.payouts import files as payout_files
+from ibctl.commissions.payouts import orders as payout_orders
+from ibctl.commissions.payouts import service as payouts
+from ibctl.commissions.payouts.files import Order, Payment, PayoutFile
+from ibctl.commissions.payouts.orders import Left
+from ibctl.errors import ConfigError, RequestError
+from ibctl.imports import RowError
+from ibctl.models.payouts import PayoutBatch, PayoutOrder, PayoutOrderLine
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A payment that came back whole and goes out again: to where, as far as that is shown, and whether elsewhere."""
+
+    reference: str
+    email: str
+    destination: str
+    redirected: bool
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files of a batch, the manifest last, the `number` of what they are in the batch, and `returned` payments.
+
+    Not in them: payments that are `withheld` until their evidence is clear, those that went out `earlier`, of which
+    nothing is known since, those that were in this file but of which more is `known` since, and the `homeless`, each a
+    sentence, that came back and have no payee to go to.
+    """
+
+    files: list[PayoutFile]
+    number: int
+    returned: list[Returned]
+    withheld: list[str]
+    earlier: list[str]
+    known: list[str]
+    homeless: list[str]
+
+    @property
+    def in_part(self) -> bool:
+        """Whether something is left out that somebody has to see to."""
+        return bool(self.withheld or self.homeless)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written: by default, what has not gone out; else file `again`, or a new one `instead_of` a file."""
+
+    layout: str
+    execution_date: date | None = None
+    again: int | None = None
+    instead_of: int | None = None
+
+
+def export(session: Session, batch_id: str, wanted: Wanted) -> Exported:
+    """Return the files of what is left to pay of a batch, and note that they were exported.
+
+    A new file holds what has never gone out, or came back or was short since it did; where there is nothing of the
+    kind, the last one is written again. It sets the day that the bank is asked to pay on (today, unless told). Raises
+    RequestError when nothing is left to pay, a signature is missing, the layout does not fit or a file cannot be
+    written again, NotFoundError for one that there is not, ConfigError without the payer's account.
+    """
+    batch = payouts.find(session, batch_id, for_update=True)
+    _require_signature(batch)
+    if wanted.instead_of is not None:
+        payout_orders.withdraw(session, batch, wanted.instead_of)
+    number, homeless = (wanted.again, []) if wanted.again is not None else _placed(session, batch, wanted)
+    order = payout_orders.find(session, batch, number)
+    order.execution_date = wanted.execution_date or order.execution_date
+    _settle_layout(batch, order, wanted.layout)
+    session.flush()
+    return _written(session, batch, order, wanted.layout, homeless)
+
+
+def _placed(session: Session, batch: PayoutBatch, wanted: Wanted) -> tuple[int, list[str]]:
+    """Put what is under way in no file into a new one, if there is any; return that one's number, or the last's.
+
+    And who is left out, in words.
+    """
+    left = payout_orders.left(session, batch)
+    free = [one for one in left if not one.unclear and not one.under_way]
+    found = payout_destinations.find(session, batch, free)
+    homeless = list(found.homeless.values())
+    payable = [one for one in free if one.item.id not in found.homeless]
+    if payable:
+        _require_signature_after(batch, found.unsigned)
+        payees = {number: redirect.payee for number, redirect in found.redirects.items()}
+        day = wanted.execution_date or days.today(config.settings().timezone.key)
+        return payout_orders.place(session, batch, payable, payees, day).number, homeless
+    earlier = [one.number for one in left if one.number is not None and one.under_way and not one.unclear]
+    if not earlier:
+        raise RequestError(f"batch {batch.id} has nothing left to pay{_until(left, homeless)}")
+    return max(earlier), homeless
+
+
+def _settle_layout(batch: PayoutBatch, order: PayoutOrder, layout: str) -> None:
+    """Write a file for one bank or provider only: a second one would not know that the first has it."""
+    if layout == "generic":
+        return
+    if order.layout not in (None, layout):
+        raise RequestError(
+            f"file {order.number} of batch {batch.id} was written as {order.layout}, and whoever got that pays it: if "
+            f"nobody has, --instead-of {order.number} writes another as {layout}"
+        )
+    order.layout = layout
+
+
+def _until(left: Sequence[Left], homeless: Sequence[str]) -> str:
+    unclear = [one.item.reference for one in left if one.unclear]
+    until = f" until it is clear what has left for {output.some(unclear)}: see `payouts show`" if unclear else ""
+    return until + (f": {'; '.join(homeless)}" if homeless else "")
+
+
+def _written(
+    session: Session, batch: PayoutBatch, order: PayoutOrder, layout: str, homeless: list[str]
+) -> Exported:  # fmt: skip
+    """Write what is under way in a file."""
+    left, lines = payout_orders.left(session, batch), payout_orders.lines(session, order)
+    under_way = [one for one in left if one.under_way and not one.unclear]
+    found = [one for one in under_way if one.number == order.number]
+    ids = {one.item.id for one in found}
+    if not found:
+        raise RequestError(
+            f"nothing of file {order.number} of batch {batch.id} is under way: what has become of it is known, or it "
+            "went out in a later one"
+        )
+    payments = [_payment(batch, one, lines[one.item.id]) for one in found]
+    return Exported(
+        payout_files.make(layout, _order(batch, layout, order), payments), order.number,
+        [_returned(one, lines[one.item.id]) for one in found if one.returned_at is not None],
+        withheld=[one.item.reference for one in left if one.unclear],
+        earlier=[one.item.reference for one in under_way if one.number != order.number],
+        known=[item.reference for item in payouts.items(session, batch) if item.id in lines.keys() - ids],
+        homeless=homeless,
+    )  # fmt: skip
+
+
+def _require_signature(batch: PayoutBatch) -> None:
+    if config.settings().require_approval and batch.approved_by is None:
+        raise RequestError(
+            f"batch {batch.id} lacks its second signature, and IBCTL_REQUIRE_APPROVAL asks for it: somebody else than "
+            f"{batch.created_by} has to run `ibctl commissions payouts approve {batch.id}`"
+        )
+
+
+def _require_signature_after(batch: PayoutBatch, unsigned: Sequence[str]) -> None:
+    if config.settings().require_approval and unsigned:
+        raise RequestError(
+            f"what came back would go to another account than the one that batch {batch.id} was approved with, for "
+            f"{output.some(unsigned)}: somebody else than {batch.created_by} has to approve it once more, with "
+            f"`ibctl commissions payouts approve {batch.id}`"
+        )
+
+
+def _order(batch: PayoutBatch, layout: str, order: PayoutOrder) -> Order:
+    name, iban = _payer() if layout == "pain.001" else ("", "")
+    month = f"{batch.year}-{batch.month:02d}"
+    created_at, day = batch.created_at, order.execution_date
+    return Order(order.id, batch.id, month, batch.base_currency, created_at, day, name, iban)
+
+
+def _payer() -> tuple[str, str]:
+    settings = config.settings()
+    if not settings.payer_name or not settings.payer_iban:
+        raise ConfigError("pain.001 names the account that pays: set IBCTL_PAYER_NAME and IBCTL_PAYER_IBAN")
+    try:
+        return payee_rules.name(settings.payer_name), payee_rules.account("bank_transfer", settings.payer_iban)
+    except RowError as exc:
+        raise ConfigError(f"IBCTL_PAYER_NAME or IBCTL_PAYER_IBAN: {exc.message}") from None
+
+
+def _payment(batch: PayoutBatch, one: Left, line: PayoutOrderLine) -> Payment:
+    item, (name, account) = one.item, payout_destinations.of_line(line, one.item)
+    return Payment(
+        reference=item.reference, email=one.email, name=name, account=account, method=batch.method, amount=line.amount,
+        currency=item.currency, base_amount=line.base_amount, rate=item.rate, rate_date=item.rate_date,
+    )  # fmt: skip
+
+
+def _returned(one: Left, line: PayoutOrderLine) -> Returned:
+    destination = payout_destinations.shown(*payout_destinations.of_line(line, one.item))
+    return Returned(one.item.reference, one.email, destination, line.account is not None)

@@ -1,0 +1,1 @@
+"""Leads that are one person: finding and merging them."""

@@ -1,0 +1,1 @@
+"""Erasing persons: from the tables, the record of changes, and what people wrote about them."""

@@ -76,7 +76,8 @@ def merge(
     filled. Sums earned that differ need --money: keep those of KEEP, sum
     them up, or take the largest (max).
 
-    A lead that counts in a paid month cannot go, but it can be KEEP.
+    A lead that counts in a paid month cannot go, but it can be KEEP. One
+    that was clawed back stays apart.
 
     Example: ibctl leads merge anna@example.com anna+fx@example.com
     """

@@ -32,6 +32,15 @@ _DROP_TRANSFERS = sa.text("""DELETE FROM ibctl.lead_transfer WHERE "leadId" = AN
 _MOVE_TRANSFERS = sa.text(
     """UPDATE ibctl.lead_transfer SET "leadId" = :keep WHERE "leadId" = :attributed AND "leadId" <> :keep"""
 )
+# By which change set each was booked; undone and redone, by the last one.
+_TAKEN_BACK = sa.text(
+    """
+    SELECT a."leadId" AS lead, a.code, to_char(make_date(a.year, a.month, 1), 'YYYY-MM') AS month, (
+      SELECT max(c."changeSetId") FROM ibctl.change c
+      WHERE c."tableName" = 'adjustment' AND c."rowId" = a.id AND c."before" IS NULL) AS number
+    FROM ibctl.adjustment a WHERE a.kind = 'clawback' AND a."leadId" = ANY(:ids) ORDER BY a."createdAt", a.id
+    """
+)
 
 
 @dataclass(frozen=True)
@@ -59,12 +68,14 @@ def merge(session: Session, keep_name: str, other_names: Sequence[str], *, money
     """Merge leads into the one named first; the others are deleted, what hangs on them moves.
 
     Raises UsageError when a lead is to be merged with itself; RequestError when two earned different sums and
-    `money_rule` does not say which counts, or when one that would go counts in a month being paid or paid.
+    `money_rule` does not say which counts, when one that would go counts in a month being paid or paid, or when one was
+    clawed back.
     """
     db.lock(session, LOCK)
     keep = service.find(session, keep_name)
     others = _others(session, keep, other_names)
     service.hold(session, [keep, *others])
+    _refuse_taken_back(session, [keep, *others])
     _refuse_counted(session, others)
     merged = _combined([keep, *others], money_rule)
     before = service.settled(session, [keep, *others])
@@ -83,6 +94,24 @@ def _others(session: Session, keep: Lead, names: Sequence[str]) -> list[Lead]:
     if any(lead.id == keep.id for lead in others):
         raise UsageError(f"{service.called(keep)} cannot be merged into itself: name other leads after it")
     return others
+
+
+def _refuse_taken_back(session: Session, leads: Sequence[Lead]) -> None:
+    """A clawback is about one lead: merged, its money would count again, or the others' no more."""
+    names = {lead.id: service.called(lead) for lead in leads}
+    found = session.execute(_TAKEN_BACK, {"ids": list(names)}).all()
+    if not found:
+        return
+    booked = [
+        f"{names[one.lead]} ({one.lead}) was clawed back ({one.code}), booked into {one.month}"
+        + (f" by change set {one.number}" if one.number else "")
+        for one in found
+    ]
+    first = f": `ibctl undo {found[0].number}`" if found[0].number else ""
+    raise RequestError(
+        f"{output.some(booked)}: merged, what it earned would count again, or what the others earned no more. Leave it "
+        f"apart; a clawback that is wrong is taken back first{first}"
+    )
 
 
 def _refuse_counted(session: Session, others: Sequence[Lead]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ibctl import ids
 from ibctl.leads.duplicates import rules as merge_rules
-from tests.conftest import Result
+from tests.conftest import Result, ok
 from tests.leads.conftest import Platform
 
 Run = Callable[..., Result]
@@ -153,6 +153,23 @@ def test_a_lead_that_counts_in_a_paid_month_cannot_go_but_can_be_kept(platform: 
     done = ibctl("leads", "merge", "paid", "late", "--yes")
     assert done.exit_code == 0
     assert platform.sql('SELECT id, "qualifiedAt" FROM "Lead"') == [("paid", datetime(2025, 11, 2))]
+
+
+@pytest.mark.parametrize("names", [("good", "bad"), ("bad", "good")])
+def test_a_lead_that_was_clawed_back_is_not_merged(platform: Platform, ibctl: Run, names: tuple[str, str]) -> None:
+    ib = platform.user("ib@x.com")
+    for name in names:
+        platform.lead(
+            id=name, email=f"{name}@x.com", userId=ib, leadCapturedAt="2025-10-03", qualifiedAt="2025-10-04",
+            cpaEarned=100,
+        )  # fmt: skip
+    ok(ibctl("commissions", "close", "2025-10", "--yes"))
+    ok(ibctl("commissions", "clawback", "bad", "--code", "fraud", "--reason", "r", "--yes"))
+    refused = ibctl("leads", "merge", *names, "--money", "sum", "--yes")
+    assert (refused.exit_code, platform.count()) == (3, 2)
+    assert "bad@x.com (bad) was clawed back (fraud), booked into 2025-11 by change set 2: merged" in refused.stderr
+    ok(ibctl("undo", "2", "--yes"))
+    ok(ibctl("leads", "merge", *names, "--money", "sum", "--yes"))
 
 
 def test_in_a_paid_month_of_the_web_application_every_lead_counts(platform: Platform, ibctl: Run) -> None:

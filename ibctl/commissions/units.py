@@ -32,6 +32,42 @@ _OTHER = sa.text(
 )
 
 
+# In which zone the months beside one were cut, of those that are closed, being paid or paid. One row of a month says it
+# for all.
+_BESIDE = sa.text(
+    """
+    SELECT beside.year, beside.month, cut.zone
+    FROM (VALUES (CAST(:year AS int), CAST(:month AS int))) asked (year, month)
+    CROSS JOIN LATERAL (VALUES (-1), (1)) step (by)
+    CROSS JOIN LATERAL (
+      SELECT (asked.year * 12 + asked.month - 1 + step.by) / 12 AS year,
+        (asked.year * 12 + asked.month - 1 + step.by) % 12 + 1 AS month
+    ) beside
+    CROSS JOIN LATERAL (
+      SELECT n.inputs->>'zone' AS zone FROM ibctl.commission_snapshot n
+      JOIN ibctl.commission_state s ON s."snapshotId" = n.id JOIN "IbCommission" c ON c.id = s.id
+      WHERE n.year = beside.year AND n.month = beside.month AND (c."paymentStatus" IN ('PROCESSING', 'PAID')
+        OR EXISTS (SELECT FROM ibctl.closed_month k WHERE k.year = n.year AND k.month = n.month)) LIMIT 1
+    ) cut
+    WHERE cut.zone <> :zone ORDER BY 1, 2 LIMIT 1
+    """
+)
+
+
+def require_one_cut(session: Session, month: Month) -> None:
+    """Raise RequestError when a month would be cut in another zone than the settled ones beside it.
+
+    What happened around midnight would count in both, or in neither.
+    """
+    zone = config.settings().timezone.key
+    row = session.execute(_BESIDE, {"year": month.year, "month": month.month, "zone": zone}).first()
+    if row is not None:
+        raise RequestError(
+            f"{Month(row.year, row.month)} was cut in {row.zone}, and IBCTL_TIMEZONE says {zone}: what happened around "
+            "midnight would count in both months, or in neither. Set it as it was; nothing was written"
+        )
+
+
 def require(session: Session, month: Month, *, ib: str | None = None, before: bool = False) -> None:
     """Raise RequestError when a month of all IBs, or of one, was calculated in another currency or cut in another zone.
 

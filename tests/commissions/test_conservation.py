@@ -103,6 +103,16 @@ WHERE u.role <> 'IB' AND c.year = %s AND c.month = %s AND c."paymentStatus" IN (
 # All payees take the base currency.
 _OTHERWISE = 'SELECT * FROM ibctl.payout_item WHERE amount <> "baseAmount" OR rate <> 1'
 
+# What a closed month does not pay and did not carry on, but of what is held.
+_NOT_CARRIED = """
+SELECT c."userId", c.year, c.month, n.figures->>'carriedOut' FROM "IbCommission" c
+JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+JOIN ibctl.closed_month k ON k.year = c.year AND k.month = c.month
+WHERE c."paymentStatus" <> 'HELD' AND CAST(n.figures->>'carriedOut' AS numeric) <> coalesce(
+  (SELECT sum(a.amount) FROM ibctl.adjustment a WHERE a.kind = 'carry' AND a."userId" = c."userId"
+   AND a."sourceYear" = c.year AND a."sourceMonth" = c.month), 0)
+"""
+
 # What was booked into months up to the last one and that no commission counts.
 _LEFT_BEHIND = """
 SELECT a.* FROM ibctl.adjustment a WHERE (a.year, a.month) <= (%s, %s) AND NOT EXISTS (
@@ -295,6 +305,7 @@ class Books(RuleBasedStateMachine):
         for month in later:
             self.run(month)
             self.close(month)
+        assert self.sql(_NOT_CARRIED) == []
         # What a month does not pay has been taken in by the next one, and so on to the last.
         assert self.sql(_LEFT_BEHIND, later[-1].year, later[-1].month) == []
         assert self.sql(

@@ -10,6 +10,7 @@ import pytest
 
 from ibctl import config
 from tests.commissions.conftest import Platform
+from tests.commissions.payout_cases import payee
 from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
@@ -125,3 +126,24 @@ def test_a_list_warns_that_its_sum_is_in_another_currency(run: str, ibctl: Run, 
     say("IBCTL_BASE_CURRENCY", "EUR")
     listed = ok(ibctl("commissions", "list", "--month", "2025-09", "-f", "json"))
     assert (len(json.loads(listed.stdout)), "2025-09 was calculated in USD" in listed.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "settled", [["close", "2025-09", "--yes"], ["payouts", "create", "--month", "2025-09", "--yes"]]
+)
+@pytest.mark.parametrize("beside", ["2025-08", "2025-10"])
+def test_a_month_beside_a_settled_one_is_not_cut_in_another_zone(
+    platform: Platform, ibctl: Run, say: Callable[[str, str], None], settled: list[str], beside: str
+) -> None:
+    ib = platform.user("ib@x.y")
+    payee(platform, "ib@x.y")
+    platform.lead(ib, "2025-09-30", "2025-09-30T20:00", 100)  # in Tokyo that is October
+    ok(ibctl("commissions", "run", "--month", "2025-09"))
+    say("IBCTL_TIMEZONE", "Asia/Tokyo")
+    ok(ibctl("commissions", "run", "--month", beside, "--dry-run"))  # 2025-09 can be calculated anew
+    say("IBCTL_TIMEZONE", "UTC")
+    ok(ibctl("commissions", *settled))
+    say("IBCTL_TIMEZONE", "Asia/Tokyo")
+    refused = ibctl("commissions", "run", "--month", beside)
+    assert refused.exit_code == 3
+    assert "2025-09 was cut in UTC, and IBCTL_TIMEZONE says Asia/Tokyo" in refused.stderr

@@ -17,9 +17,12 @@ from ibctl.months import Month
 _FORMER = sa.text(
     """
     SELECT u.email, u.role::text AS role, c.earned FROM "User" u CROSS JOIN LATERAL (
-      SELECT "commissionAmount"::numeric + "bonusAmount"::numeric AS earned FROM "IbCommission"
-      WHERE "userId" = u.id AND year = :year AND month = :month AND "paymentStatus" IN ('PENDING', 'HELD')
-        AND "commissionAmount" + "bonusAmount" > 0 AND "commissionAmount" + "bonusAmount" < 'Infinity' OFFSET 0
+      SELECT k."commissionAmount"::numeric + k."bonusAmount"::numeric
+        + coalesce(CAST(n.figures->>'rounding' AS numeric), 0) AS earned
+      FROM "IbCommission" k
+      LEFT JOIN (ibctl.commission_state s JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId") ON s.id = k.id
+      WHERE k."userId" = u.id AND k.year = :year AND k.month = :month AND k."paymentStatus" IN ('PENDING', 'HELD')
+        AND k."commissionAmount" + k."bonusAmount" > 0 AND k."commissionAmount" + k."bonusAmount" < 'Infinity' OFFSET 0
     ) c WHERE u.role <> 'IB' AND (CAST(:ib AS text) IS NULL OR u.id = :ib) ORDER BY u.email
     """
 )

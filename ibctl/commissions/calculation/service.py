@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from ibctl import clock, config, currencies, db, ids, months
-from ibctl.commissions import seals
+from ibctl.commissions import seals, units
 from ibctl.commissions.calculation import agreement, former, plan_rules, sql
 from ibctl.commissions.calculation.former import Former
 from ibctl.errors import RequestError
@@ -62,14 +62,15 @@ def run(session: db.Transaction, month: Month, *, ib: str | None = None) -> RunR
 
     A second run at the same time waits for the first. Rows whose figures and inputs have not changed are not written;
     what is written is calculated twice (`agreement.py`). A closed month is left alone. Raises RequestError when the
-    month has not begun, when a rate is missing, when an amount in the month is no amount, or when the two calculations
-    disagree: the transaction must then end with it.
+    month has not begun, when a rate is missing, when an amount in the month is no amount, when settled months beside it
+    were cut in another zone, or when the two calculations disagree: the transaction must then end with it.
     """
     _require_begun(month)
     db.lock(session, seals.LOCK)
     closed = seals.closed(session, month)
     if closed is not None:
         return RunResult(month, closed=closed)
+    units.require_one_cut(session, month)
     parameters = draft_parameters(month, ib=ib)
     session.execute(sql.PLAN_FOR_SETS)
     session.execute(sql.CREATE_DRAFT, parameters)

@@ -220,14 +220,13 @@ SUMMARY = sa.text(
 # for an IB without a row will be a balance, too, once its month is calculated. Whether there is a row is asked one by
 # one: they are few, and a join would go over the commissions of all months.
 WAITING = sa.text(
-    f"""
+    """
     SELECT w.year, w.month, count(*) AS rows, sum(w.balance) AS sum
     FROM (
       SELECT n.year, n.month, CAST(n.figures->>'carriedOut' AS numeric) AS balance
       FROM ibctl.commission_snapshot n JOIN ibctl.commission_state s ON s."snapshotId" = n.id
       JOIN "IbCommission" c ON c.id = s.id
       WHERE (n.year, n.month) >= (:since_year, :since_month) AND (n.year, n.month) < (:until_year, :until_month)
-        AND {_OPEN}
         AND CAST(n.figures->>'carriedOut' AS numeric) <> 0
       UNION ALL
       SELECT a.year, a.month, sum(a.amount) FROM ibctl.adjustment a

@@ -97,7 +97,7 @@ def _report_rows(report: Report) -> list[dict[str, Any]]:
         ("certain to be paid", None, report.certain, "not held, and no longer in doubt"),
         ("held", report.held, report.held_sum, ""),
         ("being paid or paid", report.settled, None, "stay as they are"),
-        ("carried on", None, report.carried, "below the minimum, or negative"),
+        ("carried on", None, report.carried, "not paid: below the minimum or a unit, or negative"),
         ("written off", None, report.written_off, "negative, by a plan that resets"),
         ("of IBs no more", len(report.former), sum((one.earned for one in report.former), rules.ZERO), "not earned"),
         ("provisional spend days", report.provisional_days, None, f"of {report.days:,}; {share}"),

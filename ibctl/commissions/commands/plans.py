@@ -195,7 +195,7 @@ def check(
     Example: ibctl commissions plans check examples/plan.toml --cpa 400
     """
     terms = _read(file).terms
-    found = list(boundaries.probes(terms, _amount(cpa)))
+    found = list(boundaries.probes(terms, _amount(cpa), config.settings().base_currency))
     rows = [{name: getattr(probe, name) for name in (c.key for c in PROBE_COLUMNS)} for probe in found]
     output.show(rows, PROBE_COLUMNS, Listing(Format(form), to_file, columns))
     output.note(f"{terms.label}: {terms.in_words}")

@@ -40,11 +40,12 @@ def open_month(session: Session, user_id: str, wanted: Month) -> Month:
     return Month(found // 12, found % 12 + 1)
 
 
-# What closing a month does not pay, of rows that are not held and have not been carried on before.
+# What a closed month does not pay, of rows that are not held and have not been carried on before. Of one that is being
+# paid that is what is below the currency's smallest unit.
 _BALANCES = """
   FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
   JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-  WHERE c.year = :year AND c.month = :month AND n.year = :year AND n.month = :month AND c."paymentStatus" = 'PENDING'
+  WHERE c.year = :year AND c.month = :month AND n.year = :year AND n.month = :month AND c."paymentStatus" <> 'HELD'
     AND (CAST(:ids AS text[]) IS NULL OR c.id = ANY(:ids)) AND CAST(n.figures->>'carriedOut' AS numeric) <> 0
     AND NOT EXISTS (SELECT FROM ibctl.adjustment a WHERE a.kind = 'carry' AND a."userId" = c."userId"
                     AND a."sourceYear" = :year AND a."sourceMonth" = :month)

@@ -101,11 +101,13 @@ def _administrators(session: Session) -> list[str]:
 
 
 # The months up to one that are not closed, and in which something waits for that: a commission that is neither being
-# paid nor paid, or a sum that was booked for an IB without one.
+# paid nor paid, a balance to carry on, or a sum that was booked for an IB without one.
 _WAITING = sa.text(
     """
     SELECT year, month FROM (
       SELECT c.year, c.month FROM "IbCommission" c WHERE c."paymentStatus" IN ('PENDING', 'HELD')
+      UNION SELECT n.year, n.month FROM ibctl.commission_snapshot n
+        JOIN ibctl.commission_state s ON s."snapshotId" = n.id WHERE CAST(n.figures->>'carriedOut' AS numeric) <> 0
       UNION SELECT a.year, a.month FROM ibctl.adjustment a WHERE NOT EXISTS (
         SELECT FROM "IbCommission" c WHERE c."userId" = a."userId" AND c.year = a.year AND c.month = a.month)
     ) w
@@ -175,7 +177,7 @@ _DOUBTS = sa.text(
 _DIGEST = sa.text(
     """
     SELECT encode(sha256(convert_to(
-      coalesce(string_agg(n.digest, '' ORDER BY n."userId" COLLATE "C"), ''), 'UTF8')), 'hex')
+      coalesce(string_agg(n.digest || c."paymentStatus", '' ORDER BY n."userId" COLLATE "C"), ''), 'UTF8')), 'hex')
     FROM "IbCommission" c
     JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
     WHERE c.year = :year AND c.month = :month
@@ -222,6 +224,7 @@ class _Sums:
         self.stale_accounts += len(row["stale"])
         if status in rules.SEALED:
             self.settled += 1
+            self.carried += figures["carriedOut"]
             return
         self.total += paid
         if status == "HELD":

@@ -35,21 +35,24 @@ class Probe:
         return self.commission + self.bonus
 
 
-def probes(terms: Terms, cpa: Decimal) -> Iterator[Probe]:
-    """Yield three probes for each boundary; where tiers count leads, each lead earns `cpa`, which is above zero."""
+def probes(terms: Terms, cpa: Decimal, base: str) -> Iterator[Probe]:
+    """Yield three probes for each boundary; where tiers count leads, each lead earns `cpa`, which is above zero.
+
+    Amounts are in the currency `base`.
+    """
     leads = terms.by == "qualified-leads"
     measured, each = (_by_cpa(terms, cpa), cpa) if leads else (terms, Decimal(1))
     for tier in terms.tiers[1:]:
         what = f"{tier.since:,f} {'leads' if leads else 'of CPA'}"
         for at, value in _around(tier.since, Decimal(1) if leads else _CENT):
             inputs = _inputs(cpa=value * each) if value else _inputs()
-            yield _probe(measured if value else terms, what, at, value, inputs)
+            yield _probe(measured if value else terms, what, at, value, inputs, base)
     for bonus in terms.bonus:
         for at, value in _around(bonus.since, _CENT):
-            yield _probe(terms, f"{bonus.since:,f} of spend", at, value, _inputs(spend=value))
+            yield _probe(terms, f"{bonus.since:,f} of spend", at, value, _inputs(spend=value), base)
     if terms.minimum:
         for at, value in _around(terms.minimum, _CENT):
-            yield _probe(terms, f"minimum {money.show(terms.minimum)}", at, value, _inputs(balance=value))
+            yield _probe(terms, f"minimum {money.show(terms.minimum)}", at, value, _inputs(balance=value), base)
 
 
 def _by_cpa(terms: Terms, cpa: Decimal) -> Terms:
@@ -87,8 +90,9 @@ def _inputs(*, cpa: Decimal | None = None, spend: Decimal | None = None, balance
     )
 
 
-def _probe(terms: Terms, boundary: str, at: str, value: Decimal, inputs: Inputs) -> Probe:
-    found = {name: Decimal(figure) for name, figure in rules.figures(terms, inputs).items()}
+def _probe(terms: Terms, boundary: str, at: str, value: Decimal, inputs: Inputs, base: str) -> Probe:
+    figures = rules.figures(terms, replace(inputs, base=base))
+    found = {name: Decimal(figure) for name, figure in figures.items()}
     return Probe(
         boundary, at, value, found["commissionRate"], found["commissionAmount"], found["bonusAmount"],
         found["totalPayout"],

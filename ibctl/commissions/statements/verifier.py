@@ -12,6 +12,7 @@ and added to that.
     balance           commission + bonus + adjustments + what was carried in
     totalPayout       the balance in whole units of the base currency, rounded down; 0 where it is negative or below
                       the plan's minimum
+    carriedOut        what is not paid and goes on into a later month; writtenOff what a plan forgives of a debt
 
 Ends with 0 when every figure is as stated and no file of the dossier was altered, else with 1; with 1, too, when a file
 is missing, or is not what a dossier holds any more.
@@ -28,7 +29,7 @@ from typing import Any
 
 # Stored amounts have 15 digits; no sum of products comes near a hundred.
 EXACT = Context(prec=100)
-CENT, MILLIONTH = Decimal("0.01"), Decimal("0.000001")
+CENT, MILLIONTH, NOTHING = Decimal("0.01"), Decimal("0.000001"), Decimal("0.00")
 
 
 def cents(amount: Decimal) -> Decimal:
@@ -95,8 +96,9 @@ def _figures(terms: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Decimal
     extra = bonus(terms["bonus"], spend)
     balance = cents(commission + extra) + booked + carried
     unit = Decimal(inputs["smallestUnit"])
-    payable = balance // unit * unit
-    paid = payable if payable >= max(Decimal(terms["minimum"]), unit) else Decimal(0)
+    payable = cents(balance // unit * unit)
+    forgiven = -balance if balance < 0 and terms["negative"] == "reset" else NOTHING
+    paid = payable if payable >= max(Decimal(terms["minimum"]), unit) else NOTHING
     return {
         "totalAdSpend": cents(spend),
         "totalLeads": Decimal(sum(1 for lead in inputs["leads"] if lead["capturedAt"])),
@@ -109,6 +111,8 @@ def _figures(terms: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Decimal
         "carriedIn": cents(carried),
         "balance": balance,
         "totalPayout": paid,
+        "carriedOut": balance - paid + forgiven,
+        "writtenOff": forgiven,
     }
 
 

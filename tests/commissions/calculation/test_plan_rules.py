@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibctl.commissions.calculation import rules
-from ibctl.commissions.calculation.plan_rules import BonusTier, Tier
+from ibctl.commissions.calculation.plan_rules import DEFAULT_TERMS, BonusTier, Tier
 from ibctl.commissions.plans import boundaries
 from ibctl.commissions.plans import files as plan_files
 from ibctl.errors import RequestError
@@ -83,7 +84,7 @@ def test_every_fault_of_a_file_is_named_with_its_place(text: str, message: str) 
 
 def test_a_check_probes_below_at_and_above_each_boundary() -> None:
     terms = plan_files.read((ROOT / "examples" / "plan.toml").read_text(), "plan.toml").terms
-    found = list(boundaries.probes(terms, Decimal(100)))
+    found = list(boundaries.probes(terms, Decimal(100), "USD"))
     leads = [f"{probe.at} {probe.value}: {probe.commission}" for probe in found if probe.boundary.startswith("10 ")]
     assert leads == ["below 9: 270.00", "at 10: 305.00", "above 11: 340.00"]
     minimum = [f"{probe.value}: {probe.payout}" for probe in found if probe.boundary.startswith("minimum")]
@@ -93,7 +94,7 @@ def test_a_check_probes_below_at_and_above_each_boundary() -> None:
 
 def test_a_check_finds_where_more_earns_less() -> None:
     text = FLAT + "[bonus]\ntiers = [{ from = 1000, fixed = 50 }, { from = 2000, percent = 1 }]\n"
-    found = list(boundaries.probes(plan_files.read(text, "f").terms, Decimal(100)))
+    found = list(boundaries.probes(plan_files.read(text, "f").terms, Decimal(100), "USD"))
     ((low, high),) = boundaries.falls(found)
     assert (low.value, low.earned) == (Decimal("1999.99"), Decimal(50))
     assert (high.value, high.earned) == (Decimal(2000), Decimal(20))
@@ -107,7 +108,7 @@ def test_a_probe_is_what_that_many_leads_earn(starts: list[int], method: str, ce
     tiers = ", ".join(f"{{ from = {start}, rate = 0.{start + 10} }}" for start in [0, *starts])
     terms = plan_files.read(HEAD + f'[commission]\nmethod = "{method}"\ntiers = [{tiers}]\n', "f").terms
     cpa = Decimal(cents) / 100
-    probes = list(boundaries.probes(terms, cpa))
+    probes = list(boundaries.probes(terms, cpa, "USD"))
     assert {probe.value for probe in probes} >= set(starts)
     for probe in probes:
         count = int(probe.value)
@@ -121,5 +122,13 @@ def test_a_probe_is_what_that_many_leads_earn(starts: list[int], method: str, ce
 
 def test_a_boundary_of_a_hundred_million_leads_is_probed_without_a_list_of_them() -> None:
     text = HEAD + "[commission]\ntiers = [{ from = 0, rate = 0.1 }, { from = 100000000, rate = 0.3 }]\n"
-    found = list(boundaries.probes(plan_files.read(text, "f").terms, Decimal(300)))
+    found = list(boundaries.probes(plan_files.read(text, "f").terms, Decimal(300), "USD"))
     assert [probe.commission for probe in found] == [2_999_999_970, 9_000_000_000, 9_000_000_090]
+
+
+def test_a_minimum_that_cannot_be_paid_is_shown_as_what_it_pays() -> None:
+    terms = replace(DEFAULT_TERMS, minimum=Decimal("300.45"))
+    assert [probe.payout for probe in boundaries.probes(terms, Decimal(100), "JPY")] == [0, 0, 0]
+    assert [probe.payout for probe in boundaries.probes(terms, Decimal(100), "USD")] == [
+        0, Decimal("300.45"), Decimal("300.46")
+    ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,17 @@ from tests.commissions.conftest import Platform, Strict
 from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
+PLAN_WITH_BONUS = """
+name = "bonus"
+version = 1
+from = "2025-01"
+[commission]
+by = "cpa"
+method = "whole"
+tiers = [{ from = 0, rate = 0.30 }]
+[bonus]
+tiers = [{ from = 0, percent = 5 }]
+"""
 
 
 @pytest.fixture
@@ -277,3 +289,17 @@ def test_a_commission_that_is_none_is_explained_by_the_role(
         3,
         True,
     )
+
+
+def test_what_a_role_takes_is_named_to_the_cent(
+    platform: Platform, ibctl: Run, do: Callable[..., Result], become: Callable[[str], None], ib: str, tmp_path: Path
+) -> None:
+    # 0.015 + 0.005 are 0.02, and not the 0.02 + 0.01 that each comes to alone.
+    (tmp_path / "plan.toml").write_text(PLAN_WITH_BONUS)
+    do("plans", "add", str(tmp_path / "plan.toml"))
+    do("plans", "assign", "--all", "--plan", "bonus", "--from", "2025-01")
+    platform.lead(ib, "2025-09-03", "2025-09-04", 0.05)
+    platform.spend(ib, platform.account(ib), "2025-09-03", 0.10)
+    do("run", "--month", "2025-09")
+    become("ADMIN")
+    assert "2025-09 earns no 0.02 USD any more" in " ".join(do("run", "--month", "2025-09").stderr.split())

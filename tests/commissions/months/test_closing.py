@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
+from ibctl import db
+from ibctl.commissions.months import closing
+from ibctl.errors import RequestError
+from ibctl.months import Month
 from tests.commissions.conftest import Platform, Strict
+from tests.commissions.payout_cases import payee
 from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
@@ -88,6 +93,37 @@ def test_less_than_the_smallest_unit_of_the_currency_is_carried_on_and_arrives(
         "0.60 JPY are carried on" in ok(ibctl("commissions", "statement", "ib@x.y", "2025-10", "--format", "md")).stdout
     )
     ok(ibctl("commissions", "dossier", "ib@x.y", "2025-10", "-o", "d10"))
+
+
+@pytest.mark.parametrize("evidence", [False, True])
+def test_what_a_payment_leaves_below_the_smallest_unit_is_carried_on(
+    platform: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch, evidence: bool
+) -> None:
+    monkeypatch.setenv("IBCTL_BASE_CURRENCY", "JPY")
+    ib = platform.user("ib@x.y")
+    payee(platform, "ib@x.y", currency="JPY")
+    platform.lead(ib, "2025-09-03", "2025-09-04", 1001.50)  # 300.45 yen
+    run(ibctl, "2025-09")
+    ok(ibctl("commissions", "payouts", "create", "--month", "2025-09", "--yes"))
+    if evidence:
+        Path("bank.csv").write_text("reference,amount,currency,date\nIB202509B1N00001,300,JPY,2025-10-05\n")
+        ok(ibctl("commissions", "payouts", "reconcile", "2025-09-1", "bank.csv", "--paid-is", "positive"))
+    assert "0.45 JPY carried on" in ok(close(ibctl, "2025-09")).stderr
+    assert platform.sql("SELECT month, amount FROM ibctl.adjustment WHERE kind = 'carry'") == [(10, Decimal("0.45"))]
+    assert "0.45" in ok(ibctl("commissions", "statement", "ib@x.y", "2025-10", "--format", "csv")).stdout
+
+
+def test_a_month_in_which_something_was_held_meanwhile_is_not_closed_as_it_was_shown(
+    platform: Platform, ibctl: Run
+) -> None:
+    ib = platform.user("ib@x.y")
+    platform.lead(ib, "2025-09-03", "2025-09-04", 100)
+    month = Month(2025, 9)
+    with db.transaction() as session:
+        shown = closing.prepare(session, month)
+    ok(ibctl("commissions", "hold", "ib@x.y", "2025-09", "--reason", "r", "--yes"))
+    with pytest.raises(RequestError, match="2025-09 has changed since it was shown"), db.transaction() as session:
+        closing.close(session, month, digest=shown.digest, reason=None)
 
 
 def test_a_negative_month_is_carried_on_or_written_off_as_the_plan_says(

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from ibctl import config, crypto, currencies, db, ids, money
 from ibctl.admin.audit import undo as undoing
 from ibctl.commissions.calculation import service
-from ibctl.commissions.months import adjustments, closing, drifting
+from ibctl.commissions.months import adjustments, closing, drifting, holding
 from ibctl.commissions.payouts import reconciling
 from ibctl.commissions.payouts import service as payouts
 from ibctl.commissions.payouts.bank_files import Movement
@@ -211,12 +211,12 @@ class Books(RuleBasedStateMachine):
     @rule(ib=ibs, month=months)
     def hold(self, ib: str, month: Month) -> None:
         with self.writing() as session:
-            adjustments.hold(session, session.get_one(User, ib), month, reason="r")
+            holding.hold(session, session.get_one(User, ib), month, reason="r")
 
     @rule(ib=ibs, month=months)
     def release(self, ib: str, month: Month) -> None:
         with self.writing() as session:
-            adjustments.release(session, session.get_one(User, ib), month, reason="r")
+            holding.release(session, session.get_one(User, ib), month, reason="r")
 
     @rule(data=st.data())
     def undo_a_hold_or_release(self, data: st.DataObject) -> None:

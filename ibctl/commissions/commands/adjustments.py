@@ -13,7 +13,7 @@ from ibctl.commissions import ibs
 from ibctl.commissions.calculation.service import RunResult
 from ibctl.commissions.commands.arguments import IbArgument, IbOption, MonthArgument, MonthOption
 from ibctl.commissions.commands.confirming import confirmed
-from ibctl.commissions.months import adjustments
+from ibctl.commissions.months import adjustments, holding
 from ibctl.errors import UsageError
 from ibctl.leads import service as leads
 from ibctl.leads.commands.arguments import LeadArgument
@@ -128,8 +128,9 @@ def clawback(
 ) -> None:
     """Take back what a lead earned, at the terms that it was earned at.
 
-    It counts no more. Where its month is closed or paid, the sum is booked
-    into the IB's next open month.
+    It counts no more: open months are calculated again, whoever's they are.
+    Where its month is closed or paid, the sum is booked into the IB's next
+    open one.
 
     Example: ibctl commissions clawback lead@x.y --code refund --reason 'deposit charged back'
     """
@@ -142,6 +143,8 @@ def clawback(
     )  # fmt: skip
     written.announce(_clawback_in_words(found, lead))
     _say_how(found.booked, found.run)
+    for one in found.others:
+        _say_how(one.month, one.run)
     if found.elsewhere:
         email, month = found.elsewhere
         output.note(
@@ -151,10 +154,11 @@ def clawback(
 
 
 def _clawback_in_words(found: adjustments.Clawback, lead: str) -> str:
+    others = "".join(f"; {one.month} of {one.ib}, open too, does without it as well" for one in found.others)
     if found.booked == found.source:
-        return f"{lead} counts no more in {found.source} of {found.ib}, which is open"
+        return f"{lead} counts no more in {found.source} of {found.ib}, which is open{others}"
     shown = money.show(found.amount, config.settings().base_currency)
-    return f"{shown} for {found.ib} in {found.booked}: what {lead} earned in {found.source} by {found.plan}"
+    return f"{shown} for {found.ib} in {found.booked}: what {lead} earned in {found.source} by {found.plan}{others}"
 
 
 @app.command("adjustments")
@@ -200,7 +204,7 @@ def hold(
     """
     why, day = _reason(reason), _to_come(days.option("--until", until))
     with db.transaction(dry_run=dry_run, reason=why) as session:
-        adjustments.hold(session, ibs.find(session, ib), months.parse(month), reason=why, until=day)
+        holding.hold(session, ibs.find(session, ib), months.parse(month), reason=why, until=day)
     session.written.announce(f"{month} of {ib} is held")
 
 
@@ -224,7 +228,7 @@ def release(
     """
     why = _reason(reason)
     with db.transaction(dry_run=dry_run, reason=why) as session:
-        carried = adjustments.release(session, ibs.find(session, ib), months.parse(month), reason=why)
+        carried = holding.release(session, ibs.find(session, ib), months.parse(month), reason=why)
     base = config.settings().base_currency
     rest = f"; {money.show(carried, base)} carried on" if carried else ""
     session.written.announce(f"{month} of {ib} is released{rest}")
@@ -244,7 +248,7 @@ def list_holds(
     """
     chosen, today = months.parse(month) if month else None, clock.now().date()
     with db.reading() as session:
-        rows = adjustments.holds(session, month=chosen, released=released, today=today)
+        rows = holding.holds(session, month=chosen, released=released, today=today)
     if released and form is Format.table:
         columns = columns or WITH_RELEASED
     output.show(rows, HOLD_COLUMNS, Listing(form, to_file, columns))

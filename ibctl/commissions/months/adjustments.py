@@ -1,4 +1,4 @@
-"""What is booked into a month beside what it earned, and what keeps it from being paid: adjustments, clawbacks, holds.
+"""What is booked into a month beside what it earned: adjustments and clawbacks.
 
 Nothing is booked into a month that is closed, or into the row of an IB that is being paid or paid: what was paid stays
 as it is, and what is wrong with it is booked into a month that is open still.
@@ -6,25 +6,24 @@ as it is, and what is wrong with it is booked into a month that is open still.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
-from ibctl import clock, config, db, ids, months
+from ibctl import config, db, ids, months
 from ibctl.commissions import seals, units
 from ibctl.commissions.calculation import draft_sql, rules, service, snapshots
 from ibctl.commissions.calculation.service import RunResult
 from ibctl.commissions.calculation.snapshots import Snapshot
 from ibctl.commissions.months import carrying, drifting
-from ibctl.errors import NotFoundError, RequestError
+from ibctl.errors import RequestError
 from ibctl.leads import ownership_sql
 from ibctl.leads import service as leads
-from ibctl.models.commissions import Adjustment, CommissionHold
+from ibctl.models.commissions import Adjustment
 from ibctl.models.platform import IbCommission, Lead, User
 from ibctl.months import Month
 
@@ -125,8 +124,9 @@ def listing(session: Session, *, ib: User | None, month: Month | None, kind: str
 class Clawback:
     """What a clawback booked, and where the lead had earned: `source` is that month, `booked` the one it goes into.
 
-    `run` is how the month that it went into was calculated again, None where that cannot be yet; `elsewhere` names the
-    IB and the month for which the lead earned since, by a true-up, which only another one takes back.
+    `run` is how the month that it went into was calculated again, None where that cannot be yet; `others` are the open
+    rows besides in which the lead had counted. `elsewhere` names the IB and the month for which the lead earned since,
+    by a true-up, which only another one takes back.
     """
 
     ib: str
@@ -135,18 +135,30 @@ class Clawback:
     amount: Decimal
     plan: str
     run: RunResult | None
+    others: Sequence[Recalculated]
     elsewhere: tuple[str, Month] | None
+
+
+@dataclass(frozen=True)
+class Recalculated:
+    """Whose month was calculated again, and how; `run` is None where it cannot be yet."""
+
+    ib: str
+    month: Month
+    run: RunResult | None
 
 
 def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> Clawback:
     """Let a lead that earned count no more, and take back what it earned, at the terms that it earned it at.
 
-    Where its month is open still, that simply does without the lead. Otherwise the sum is what the month earns less
-    without it, by its snapshot, or by the data of today once they are booked. Raises RequestError when the lead earned
-    in no month that ibctl calculated or was taken back already, and where a true-up has booked only a part of what is
-    different today.
+    Where its month is open still, that simply does without the lead, and so does every open row that counts it as well,
+    since it was transferred or its day was corrected. Otherwise the sum is what the month earns less without it, by its
+    snapshot, or by the data of today once they are booked. Raises RequestError when the lead earned in no month that
+    ibctl calculated or was taken back already, and where a true-up has booked only a part of what is different today.
     """
     db.lock(session, seals.LOCK)
+    # A merge of the lead waits, and is then refused.
+    leads.hold(session, [lead])
     _require_first(session, lead)
     row, snapshot = _earned(session, lead)
     source, ib = Month(row["year"], row["month"]), session.get_one(User, row["userId"])
@@ -160,8 +172,9 @@ def clawback(session: db.Transaction, lead: Lead, *, code: str, reason: str) -> 
         terms={"plan": snapshot.terms.name, "version": snapshot.terms.version},
     )  # fmt: skip
     result = _calculate(session, ib, target)
+    others = [*_others(session, lead, besides=(ib.id, target))]
     elsewhere = _elsewhere(session, lead, ib, source)
-    return Clawback(ib.email, source, target, amount, snapshot.terms.label, result, elsewhere)
+    return Clawback(ib.email, source, target, amount, snapshot.terms.label, result, others, elsewhere)
 
 
 def _is_open(session: Session, ib: User, month: Month, status: str) -> bool:
@@ -214,17 +227,22 @@ def _require_first(session: Session, lead: Lead) -> None:
         )
 
 
-# The owners of now, before a transfer, and before any recorded write: a lead earned for one of them.
-_EARNED = sa.text(
-    """
-    SELECT n.*, c."paymentStatus" FROM "IbCommission" c
+# The rows in which a lead earned, for its owners of now, before a transfer, and before any recorded write.
+_EARNING = """
+    FROM "IbCommission" c
     JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
     WHERE c."userId" IN (
       SELECT "userId" FROM "Lead" WHERE id = :lead
       UNION SELECT "fromUserId" FROM ibctl.lead_transfer WHERE "leadId" = :lead
       UNION SELECT "before"->>'userId' FROM ibctl.change_image WHERE "rowId" = :lead AND "tableName" = 'Lead')
       AND n."leadQualified"[array_position(n."leadIds", CAST(:lead AS text))] IS NOT NULL
-    ORDER BY c.year, c.month LIMIT 1
+"""
+_EARNED = sa.text(f"""SELECT n.*, c."paymentStatus" {_EARNING} ORDER BY c.year, c.month LIMIT 1""")
+_EARNING_STILL = sa.text(
+    f"""
+    SELECT c."userId", c.year, c.month {_EARNING} AND c."paymentStatus" IN ('PENDING', 'HELD')
+      AND NOT EXISTS (SELECT FROM ibctl.closed_month k WHERE k.year = c.year AND k.month = c.month)
+    ORDER BY c.year, c.month, c."userId"
     """
 )
 
@@ -237,6 +255,14 @@ def _earned(session: Session, lead: Lead) -> tuple[sa.RowMapping, Snapshot]:
             "What a true-up booked for it goes back by another one, once the lead is corrected"
         )
     return row, snapshots.snapshot(row)
+
+
+def _others(session: db.Transaction, lead: Lead, *, besides: tuple[str, Month]) -> Iterator[Recalculated]:
+    """Calculate the open rows again that count the lead still: otherwise they could be paid as they are."""
+    for row in session.execute(_EARNING_STILL, {"lead": lead.id}).all():
+        ib, month = session.get_one(User, row.userId), Month(row.year, row.month)
+        if (ib.id, month) != besides:
+            yield Recalculated(ib.email, month, _calculate(session, ib, month))
 
 
 # Whose the lead was when it qualified by the data of today, where that is settled.
@@ -263,81 +289,3 @@ def _elsewhere(session: Session, lead: Lead, ib: User, source: Month) -> tuple[s
     }  # fmt: skip
     email = session.execute(_ELSEWHERE, values).scalar()
     return (email, month) if email else None
-
-
-# ---------------------------------------------------------------------------------------------------------------- holds
-
-
-def hold(session: Session, ib: User, month: Month, *, reason: str, until: date | None = None) -> CommissionHold:
-    """Keep an IB's month from being paid out, until it is released.
-
-    Raises RequestError when it is held already, being paid or paid.
-    """
-    db.lock(session, seals.LOCK)
-    before, row = in_force(session, ib, month), stored(session, ib, month)
-    if before is not None:
-        raise RequestError(f"{month} of {ib.email} is held already, by {before.actor}: {before.reason}")
-    if row is not None and row.payment_status in rules.SEALED:
-        raise RequestError(f"{month} of {ib.email} is {row.payment_status}: it can no longer be held")
-    if row is not None:
-        row.payment_status = "HELD"
-        row.updated_at = clock.now()
-    held = CommissionHold(
-        user_id=ib.id, year=month.year, month=month.month, reason=reason, until=until, actor=config.settings().actor
-    )
-    session.add(held)
-    return held
-
-
-def release(session: Session, ib: User, month: Month, *, reason: str) -> Decimal:
-    """Let an IB's month be paid out again; return what was carried on, where a closed month came to no payment.
-
-    Raises NotFoundError when it is not held.
-    """
-    db.lock(session, seals.LOCK)
-    held, row = in_force(session, ib, month), stored(session, ib, month)
-    if held is None and (row is None or row.payment_status != "HELD"):
-        raise NotFoundError(f"{month} of {ib.email} is not held")
-    if held is not None:
-        held.released_at, held.released_by, held.release_reason = clock.now(), config.settings().actor, reason
-    if row is None or row.payment_status not in rules.OPEN:
-        return rules.ZERO
-    if row.payment_status == "HELD":
-        row.payment_status, row.updated_at = "PENDING", clock.now()
-    session.flush()
-    if not seals.closed(session, month):
-        return rules.ZERO
-    units.require(session, month)
-    # Closing left it alone while it was held.
-    return carrying.carry(session, month, ids_=[row.id])
-
-
-def in_force(session: Session, ib: User, month: Month) -> CommissionHold | None:
-    """Return the hold of an IB's month that is in force, or None."""
-    return session.exec(
-        select(CommissionHold).where(
-            CommissionHold.user_id == ib.id, CommissionHold.year == month.year, CommissionHold.month == month.month,
-            col(CommissionHold.released_at).is_(None),
-        )
-    ).first()  # fmt: skip
-
-
-_HOLDS = sa.text(
-    """
-    SELECT h.id, u.email, to_char(make_date(h.year, h.month, 1), 'YYYY-MM') AS month,
-      c."totalPayout"::numeric AS "totalPayout", h.reason, h.until, h.until < CAST(:today AS date) AS overdue, h.actor,
-      h."createdAt", h."releasedAt", h."releasedBy", h."releaseReason"
-    FROM ibctl.commission_hold h JOIN "User" u ON u.id = h."userId"
-    LEFT JOIN "IbCommission" c ON c."userId" = h."userId" AND c.year = h.year AND c.month = h.month
-    WHERE (:all OR h."releasedAt" IS NULL) AND (CAST(:year AS int) IS NULL OR h.year = :year AND h.month = :month)
-    ORDER BY h."createdAt" DESC, h.id DESC
-    """
-)
-
-
-def holds(session: Session, *, month: Month | None, released: bool, today: date) -> Sequence[dict[str, Any]]:
-    """Return the holds in force, with `released` those that are over too, as rows, the newest first."""
-    values = {
-        "all": released, "today": today, "year": month.year if month else None, "month": month.month if month else None,
-    }  # fmt: skip
-    return [dict(row) for row in session.execute(_HOLDS, values).mappings()]

@@ -179,6 +179,38 @@ def test_a_lead_of_an_open_month_is_simply_counted_no_more(ib: str, platform: Pl
     assert [row["code"] for row in json.loads(found.stdout)] == ["clawed_back"]
 
 
+def test_a_lead_counts_no_more_in_any_open_month_whoever_s_it_is(ib: str, platform: Platform, ibctl: Run) -> None:
+    lead, other = lead_of(platform, 200), platform.user("other@x.y")
+    ok(ibctl("commissions", "close", "2025-10", "--yes"))
+    platform.lead(other, "2025-11-03", "2025-11-04", 100)
+    ok(ibctl("leads", "assign", lead, "--ib", "other@x.y", "--yes"))
+    ok(ibctl("leads", "edit", lead, "--qualified-at", "2025-11-02T10:00Z", "--yes"))
+    ok(ibctl("commissions", "run", "--month", "2025-11"))
+    assert payout(platform, 11) == (90, "PENDING")
+    taken = ibctl("commissions", "clawback", lead, "--code", "fraud", *WHY, "--dry-run")
+    assert "; 2025-11 of other@x.y, open too, does without it as well; dry run" in taken.stderr
+    done = ok(ibctl("commissions", "clawback", lead, "--code", "fraud", *WHY, "--yes"))
+    assert "-60.00 USD for ib@x.y in 2025-11: what" in done.stderr
+    payouts = 'SELECT "totalPayout" FROM "IbCommission" WHERE "userId" = %s AND month = 11'
+    assert (platform.sql(payouts, ib), platform.sql(payouts, other)) == ([(0,)], [(30,)])
+    ok(ibctl("undo", platform.sql("SELECT max(id)::text FROM ibctl.change_set")[0][0], "--yes"))
+    assert platform.sql(payouts, other) == [(90,)]
+
+
+@freeze_time("2025-11-20")
+def test_an_open_month_that_cannot_be_calculated_yet_is_named_by_a_clawback(
+    ib: str, platform: Platform, ibctl: Run
+) -> None:
+    lead, other = lead_of(platform, 200), platform.user("other@x.y")
+    ok(ibctl("commissions", "close", "2025-10", "--yes"))
+    platform.sql('UPDATE "Lead" SET "qualifiedAt" = %s WHERE id = %s', "2025-11-02", lead)
+    ok(ibctl("leads", "assign", lead, "--ib", "other@x.y", "--yes"))
+    ok(ibctl("commissions", "run", "--month", "2025-11"))
+    platform.spend(other, platform.account(other, "EUR"), "2025-11-19", 10)
+    done = ok(ibctl("commissions", "clawback", lead, *WHY, "--yes"))
+    assert "without that until `ibctl commissions run --month 2025-11`" in done.stderr
+
+
 def test_a_lead_in_a_payout_under_way_waits_for_its_end(ib: str, platform: Platform, ibctl: Run) -> None:
     platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PROCESSING\'')
     refused = ibctl("commissions", "clawback", lead_of(platform, 200), *WHY, "--yes")

@@ -8,15 +8,16 @@ quarter's end. A day that has not begun anywhere proves nothing. What a file say
 from __future__ import annotations
 
 import io
+import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from ibctl import days, imports, money, tabular
+from ibctl import currencies, days, imports, money, tabular
 from ibctl.errors import RequestError
 from ibctl.tabular.source import Source, open_source
 
@@ -24,6 +25,11 @@ Kind = Literal["camt.053", "mt940", "csv"]
 Sign = Literal["positive", "negative"]
 # A month of 10,000 payouts is a tenth of it.
 LARGEST = 50 * 1024 * 1024
+T = TypeVar("T")
+# What an error may quote of a cell: an amount with separators, too short for an account's number, and a day.
+_AMOUNT = re.compile(r"[-+]?[\d.,']{1,12}", re.ASCII)
+_DAY = re.compile(r"\d{1,4}[-./]\d{1,2}[-./]\d{1,4}", re.ASCII)
+_CURRENCY = re.compile("[A-Za-z]{3}")
 
 
 @dataclass(frozen=True)
@@ -146,15 +152,18 @@ def _text(node: Any, *path: str) -> str | None:
 def _entry(where: str, entry: Any) -> Iterator[Movement]:
     """Yield an entry's transactions where the bank lists each with its amount, else the entry as one movement."""
     details = [node for node in entry.iter() if _name(node) == "TxDtls"]
-    if details and (len(details) == 1 or all(_instructed(one) is not None for one in details)):
+    if len(details) == 1:
+        # What the bank writes beside its only transaction (AddtlNtryInf) is about that one.
+        yield _movement(where, entry, details[0], about=entry)
+    elif details and all(_instructed(one) is not None for one in details):
         for one in details:
-            yield _movement(where, entry, one)
+            yield _movement(where, entry, one, about=one)
     else:
-        yield _movement(where, entry, None)
+        yield _movement(where, entry, None, about=entry)
 
 
-def _movement(where: str, entry: Any, transaction: Any) -> Movement:
-    source = entry if transaction is None else transaction
+def _movement(where: str, entry: Any, transaction: Any, *, about: Any) -> Movement:
+    """Make a movement of an entry or one of its transactions; `about` holds all that is written about it."""
     amount = None if transaction is None else _instructed(transaction)
     amount = _find(entry, "Amt") if amount is None else amount
     if amount is None:
@@ -166,7 +175,7 @@ def _movement(where: str, entry: Any, transaction: Any) -> Movement:
     value = _not_negative(Decimal((amount.text or "").strip()))
     return Movement(
         where, "debit" if sign == "DBIT" else "credit", _booked_on(entry), value,
-        (amount.get("Ccy") or "").upper(), tuple(_texts(source)), own or _text(entry, "AcctSvcrRef"),
+        _code(amount.get("Ccy")), tuple(_texts(about)), own or _text(entry, "AcctSvcrRef"),
     )  # fmt: skip
 
 
@@ -193,7 +202,7 @@ def _booked_on(entry: Any) -> date:
     for element in ("BookgDt", "ValDt"):
         text = _text(entry, element, "Dt") or _text(entry, element, "DtTm")
         if text:
-            return _begun(days.parse(text[:10]))
+            return _begun(_read(text[:10], days.parse, _DAY, "as its day", "a day: write it like 2025-10-31"))
     raise ValueError("it has no date of booking")
 
 
@@ -201,6 +210,26 @@ def _begun(day: date) -> date:
     if day > days.latest():
         raise ValueError(f"its day {day} is yet to come: nothing is booked then")
     return day
+
+
+def _read(text: str, parse: Callable[[str], T], shape: re.Pattern[str], where: str, wanted: str) -> T:
+    """Read a value; one that has not the shape of its kind may be a name or an account, which no error quotes.
+
+    Raises ValueError.
+    """
+    try:
+        return parse(text)
+    except ValueError:
+        shown = f"'{text}'" if shape.fullmatch(text) else "what stands"
+        raise ValueError(f"{shown} {where} is not {wanted}") from None
+
+
+def _code(currency: str | None) -> str:
+    """Return a currency as a statement names it. Metals have a code, too, and are none of `currencies`."""
+    code = (currency or "").upper()
+    if not re.fullmatch("[A-Z]{3}", code):
+        raise ValueError("its currency is no code of three letters")
+    return code
 
 
 def _not_negative(amount: Decimal) -> Decimal:
@@ -215,7 +244,10 @@ def _not_negative(amount: Decimal) -> Decimal:
 def _mt940(source: Source) -> Iterator[Movement]:
     import mt940
 
+    # It logs the line that it cannot read, with the names and accounts in it.
+    logging.getLogger("mt940").setLevel(logging.CRITICAL + 1)
     text, path = _decoded(source), source.path
+    _require_commas(path, text)
     wanted = len(re.findall(r"^:61:", text, re.MULTILINE))
     try:
         # A handle: a text could be taken for a file's name. Field 86 is left as it is: each bank fills it differently.
@@ -228,6 +260,21 @@ def _mt940(source: Source) -> Iterator[Movement]:
         )
     for number, transaction in enumerate(found, 1):
         yield _transaction(path, number, transaction.data)
+
+
+# Two dates, the mark, the third letter of the currency, the amount, the type; the library takes any case, and breaks an
+# amount off where it is written otherwise.
+_STATEMENT_LINE = re.compile(r":61:\d{6}(?:\d{4}| {4})?R?[DC][A-Z]? ?\d+,\d*(?=[A-Z]|\s*$)", re.ASCII)
+
+
+def _require_commas(path: Path, text: str) -> None:
+    """Refuse a movement whose amount is not the standard's: digits, a comma, digits."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith(":61:") and not _STATEMENT_LINE.match(line):
+            raise RequestError(
+                f"{path}, line {number}: no movement as MT940 writes it, with an amount of digits, a comma and digits "
+                "behind the dates and D, C, RD or RC; nothing was taken"
+            )
 
 
 def _decoded(source: Source) -> str:
@@ -243,7 +290,7 @@ def _transaction(path: Path, number: int, data: Mapping[str, Any]) -> Movement:
     if amount is None or data.get("date") is None:
         raise RequestError(f"{path}, movement {number}: it has no amount or no date")
     try:
-        day = _begun(date(*data["date"].timetuple()[:3]))
+        day, currency = _begun(date(*data["date"].timetuple()[:3])), _code(amount.currency)
     except ValueError as exc:
         raise RequestError(f"{path}, movement {number}: {exc}") from None
     # D and C, and RD and RC for one that is taken back.
@@ -251,7 +298,7 @@ def _transaction(path: Path, number: int, data: Mapping[str, Any]) -> Movement:
     names = ("customer_reference", "extra_details", "transaction_details")
     return Movement(
         f"movement {number}", "debit" if left else "credit", day,
-        abs(amount.amount), str(amount.currency).upper(), tuple(str(data[name]) for name in names if data.get(name)),
+        abs(amount.amount), currency, tuple(str(data[name]) for name in names if data.get(name)),
         data.get("bank_reference"),
     )  # fmt: skip
 
@@ -285,34 +332,46 @@ def _csv(source: Source, paid_is: Sign) -> Iterator[Movement]:
         try:
             if len(cells) != len(file.header):
                 raise ValueError(tabular.misfit(cells, len(file.header)))
-            movement = _row(line, {name: cells[at].strip() for name, at in columns.items()}, paid_is)
+            row = {name: cells[at].strip() for name, at in columns.items()}
+            movement = _row(line, row, {name: file.header[at] for name, at in columns.items()}, paid_is)
         except ValueError as exc:
             raise RequestError(f"{source.path}, row {line}: {exc}; nothing was taken") from None
         if movement is not None:
             yield movement
 
 
-def _row(line: int, cells: Mapping[str, str], paid_is: Sign) -> Movement | None:
+def _row(line: int, cells: Mapping[str, str], headers: Mapping[str, str], paid_is: Sign) -> Movement | None:
+    """Read a row by its fields, whose columns are called `headers`. Raises ValueError, which names the column."""
     status = re.sub(r"[\s-]+", "_", cells.get("status", "").lower())
     if status in _NOT_SENT:
         return None
     if status not in _SENT | _BACK:
-        raise ValueError(f"the status '{cells['status']}' is not known")
-    amount = money.parse(cells["amount"])
-    direction = cells.get("direction", "").lower()
-    left = _is_debit(direction, amount, paid_is) and status not in _BACK
+        raise ValueError(f"what stands in column {headers['status']} is not a known status")
+
+    def read(name: str, parse: Callable[[str], T], shape: re.Pattern[str], wanted: str) -> T:
+        return _read(cells[name], parse, shape, f"in column {headers[name]}", wanted)
+
+    amount = read("amount", money.parse, _AMOUNT, "an amount: write it like 1234.50")
+    currency = read("currency", _currency, _CURRENCY, "a currency: write a code like EUR")
+    day = _begun(read("date", lambda text: days.parse(text[:10]), _DAY, "a day: write it like 2025-10-31"))
+    left = _is_debit(cells, headers, amount, paid_is) and status not in _BACK
+    told = cells.get("direction") or status in _BACK
     return Movement(
-        f"row {line}", "debit" if left else "credit", _begun(days.parse(cells["date"][:10])), abs(amount),
-        cells["currency"].upper(), (cells["reference"],), cells.get("id") or None, listed=True,
-        paid_is=None if direction or status in _BACK else paid_is,
+        f"row {line}", "debit" if left else "credit", day, abs(amount), currency, (cells["reference"],),
+        cells.get("id") or None, listed=True, paid_is=None if told else paid_is,
     )  # fmt: skip
 
 
-def _is_debit(direction: str, amount: Decimal, paid_is: Sign) -> bool:
+def _currency(text: str) -> str:
+    return currencies.parse(text, former=True)
+
+
+def _is_debit(cells: Mapping[str, str], headers: Mapping[str, str], amount: Decimal, paid_is: Sign) -> bool:
+    direction = cells.get("direction", "").lower()
     if direction in ("debit", "out", "outgoing"):
         return True
     if direction in ("credit", "in", "incoming"):
         return False
     if direction:
-        raise ValueError(f"the direction '{direction}' is neither debit nor credit")
+        raise ValueError(f"what stands in column {headers['direction']} is neither debit nor credit")
     return (amount > 0) == (paid_is == "positive")

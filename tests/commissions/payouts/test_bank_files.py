@@ -69,6 +69,14 @@ def test_a_bulk_booking_is_taken_apart_where_the_bank_lists_it(tmp_path: Path) -
     assert (as_one.amount, len(rules.references(as_one))) == (Decimal("4.00"), 2)
 
 
+def test_a_reference_beside_the_only_transaction_of_an_entry_is_found(tmp_path: Path) -> None:
+    """Banks name what came back in the entry's own text (AddtlNtryInf), the transaction as NOTPROVIDED."""
+    entry = ENTRY.format(amount="86.42", sign="CRDT", status="BOOK", reference="NOTPROVIDED", bank="B1")
+    text = f"<AddtlNtryInf>RETURN {REFERENCE}</AddtlNtryInf></Ntry>"
+    (found,) = bank_files.read(saved(tmp_path, camt(entry.replace("</Ntry>", text))))
+    assert rules.references(found) == [REFERENCE]
+
+
 LAUGHS = """<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">
 <!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;"><!ENTITY d "&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;">]><Document>&d;</Document>"""
 OUTSIDE = '<?xml version="1.0"?><!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]><Document>&x;</Document>'
@@ -119,8 +127,40 @@ def test_mt940_is_read_with_references_that_the_bank_has_broken_apart(tmp_path: 
 
 
 def test_mt940_of_which_a_movement_cannot_be_read_is_refused_whole(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"has 5 movements, of which 4 can be read|cannot be read as MT940"):
+    with pytest.raises(RequestError, match=r"line 13: no movement as MT940 writes it.*; nothing was taken"):
         bank_files.read(saved(tmp_path, MT940.replace(":61:2511051105RD5,00", ":61:nonsense")))
+
+
+@pytest.mark.parametrize(
+    "written", ["DR30.75N", "DR100.250,00N", "DR100N", "DR1,00.5N", "dR86,42N", "XR86,42N", "DR1'000,00N", "D-86,42N"]
+)
+def test_an_mt940_amount_that_the_library_would_break_off_is_refused(tmp_path: Path, written: str) -> None:
+    with pytest.raises(RequestError, match=r"line 5: no movement as MT940 writes it"):
+        bank_files.read(saved(tmp_path, MT940.replace("DR86,42N", written)))
+
+
+@pytest.mark.parametrize("written", ["D86,42N", "DR86,42N", "DR 86,42N"])
+def test_an_mt940_amount_is_read_in_each_of_its_forms(tmp_path: Path, written: str) -> None:
+    assert bank_files.read(saved(tmp_path, MT940.replace("DR86,42N", written)))[0].amount == Decimal("86.42")
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (":61:2511041104DR86,42NTRF", ":61:2511041104XR86,42NTRFDE89370400440532013000 Rosa Vidal"),
+        (":60F:C251103EUR100000,00", ":60F:DE89370400440532013000 Rosa Vidal"),
+        (":28C:00001/001", ":28C:DE89370400440532013000 Rosa Vidal"),
+        (":61:2511041104DR86,42NTRF", ":61:2599991104DR86,42NTRFDE89370400440532013000 Rosa Vidal"),
+    ],
+)
+def test_nothing_of_an_mt940_line_that_cannot_be_read_is_in_any_output(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, good: str, bad: str
+) -> None:
+    with pytest.raises(RequestError) as found:
+        bank_files.read(saved(tmp_path, MT940.replace(good, bad)))
+    said = "".join((*capfd.readouterr(), caplog.text, str(found.value)))
+    assert "Rosa" not in said
+    assert "DE89" not in said
 
 
 # ------------------------------------------------------------------------------------------------------------------ CSV
@@ -151,16 +191,37 @@ def test_the_sign_means_what_the_user_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("R,ten,EUR,2025-11-04,", "row 2: 'ten' is not an amount"),
+        ("R,1.2.3,EUR,2025-11-04,", "row 2: '1.2.3' in column amount is not an amount: write it like 1234.50"),
         ("R,5,EUR,2127-08-05,", "row 2: its day 2127-08-05 is yet to come: nothing is booked then; nothing was taken"),
-        ("R,5,EUR,4.11.2025,", "row 2: '4.11.2025' is not a day"),
-        ("R,5,EUR,2025-11-04,maybe", "row 2: the status 'maybe' is not known; nothing was taken"),
+        ("R,5,EUR,4.11.2025,", "row 2: '4.11.2025' in column date is not a day"),
+        ("R,5,EUR,2025-11-04,maybe", "row 2: what stands in column status is not a known status; nothing was taken"),
+        ("R,5,EUX,2025-11-04,", "row 2: 'EUX' in column currency is not a currency: write a code like EUR"),
         ("R,5,EUR", "row 2: the row has 3 cells, the header 5"),
     ],
 )
 def test_csv_with_a_row_that_cannot_be_read_is_refused_whole(tmp_path: Path, row: str, words: str) -> None:
     with pytest.raises(RequestError, match=words):
         bank_files.read(saved(tmp_path, f"reference,amount,currency,date,status\n{row}\n"))
+
+
+@pytest.mark.parametrize(
+    "secret", ["Rosa Vidal", "Rosa", "DE89370400440532013000", "70120600 1234567", "9876543210123"]
+)
+@pytest.mark.parametrize("column", ["Gross", "Currency Code", "Completed", "Status", "direction"])
+def test_no_error_quotes_a_name_or_an_account_that_stands_in_another_column(
+    tmp_path: Path, column: str, secret: str
+) -> None:
+    row = {"reference": "R", "Gross": "5", "Currency Code": "EUR", "Completed": "2025-11-04", "Status": "paid"}
+    cells = {**row, "direction": "out", column: secret}
+    with pytest.raises(RequestError, match=f"row 2: what stands in column {column} is n") as found:
+        bank_files.read(saved(tmp_path, f"{','.join(cells)}\n{','.join(cells.values())}\n"))
+    assert secret[:4] not in str(found.value)
+
+
+def test_a_currency_that_is_none_is_refused_in_whichever_file(tmp_path: Path) -> None:
+    for content in (one_entry().replace('Ccy="EUR"', 'Ccy="DE89370400440532013000"'), MT940.replace("03EUR", "031 2")):
+        with pytest.raises(RequestError, match="1: its currency is no code of three letters"):
+            bank_files.read(saved(tmp_path, content))
 
 
 def test_an_mt940_of_a_day_to_come_is_refused(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_closing_a_month_names_whom_it_pays_no_more_before_it_asks(
     asked = ibctl("commissions", "close", "2025-09", "--format", "json")
     assert asked.exit_code == 2
     assert "ib@x.y is ADMIN now, and 2025-09 earns no 270.00 USD any more" in " ".join(asked.stderr.split())
-    (row,) = (row for row in json.loads(asked.stdout) if row["of"] == "of IBs no more")
+    (row,) = (row for row in json.loads(asked.stdout) if row["of"] == "former IBs")
     assert (row["count"], row["sum"]) == (1, 270)
 
 

@@ -135,6 +135,10 @@ class PayoutOrderLine(SQLModel, table=True):
     base_amount: Decimal = Field(sa_column=Column("baseAmount", Numeric, nullable=False))
     # How many movements of the payment were known. Without more it goes into no other file (`payouts/orders.py`).
     moved: int = Field(sa_column=Column("moved", Integer, nullable=False))
+    # How many of them told what had become of the payment in a file, and the day of the last one: what earlier files
+    # account for is no news of this one.
+    ended: int = Field(sa_column=Column("ended", Integer, nullable=False))
+    since: dt.date | None = Field(default=None, sa_column=Column("since", Date))
     # Of a payment that had come back, the payee's of that day, where that was another than the batch's; else NULL.
     name: Sealed | None = Field(default=None, sa_column=Column("name", SealedText))
     account: Sealed | None = Field(default=None, sa_column=Column("account", SealedText))

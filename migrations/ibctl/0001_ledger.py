@@ -320,6 +320,8 @@ def upgrade() -> None:
         sa.Column("amount", sa.Numeric, nullable=False),
         sa.Column("baseAmount", sa.Numeric, nullable=False),
         sa.Column("moved", sa.Integer, nullable=False),
+        sa.Column("ended", sa.Integer, nullable=False),
+        sa.Column("since", sa.Date),
         sa.Column("name", sa.Text),
         sa.Column("account", sa.Text),
         sa.Index("payout_order_line_order_idx", "orderId"),

@@ -28,7 +28,8 @@ class Left:
 
     `unclear`: it may be paid, in another currency, or by a file whose signs were misread. `returned_at` is when it
     became known that all of it came back. `number` is the last file that it went out in, as `line`; `under_way` says
-    that it is not known what became of it there. `moved` counts what is known of it.
+    that it is not known what became of it there. `moved` counts the movements that are known of it, `ended` those that
+    tell what became of it in a file, and `since` is the day of the last one.
     """
 
     item: PayoutItem
@@ -36,6 +37,8 @@ class Left:
     sent: Decimal
     unclear: bool
     moved: int
+    ended: int
+    since: date | None
     returned_at: datetime | None
     number: int | None
     line: str | None
@@ -45,28 +48,39 @@ class Left:
 # In which file each payment of a batch went out last, as its line; in how many, and what the largest of them asked for.
 # Files that were withdrawn are none.
 LAST = """
-SELECT DISTINCT ON (l."itemId") l."itemId", l.id AS line, l.moved, o.number,
-  count(*) OVER own AS files, max(l.amount) OVER own AS asked
+SELECT DISTINCT ON (l."itemId") l."itemId", l.id AS line, l.moved, l.ended, l.since, o.number,
+  CAST(o."createdAt" AS date) AS written, count(*) OVER own AS files, max(l.amount) OVER own AS asked
 FROM ibctl.payout_order_line l JOIN ibctl.payout_order o ON o.id = l."orderId"
 WHERE o."batchId" = :batch AND o."withdrawnAt" IS NULL
 WINDOW own AS (PARTITION BY l."itemId") ORDER BY l."itemId", o.number DESC
 """
 # What became of a payment in a file is known by money that left, or that came back, all of it, without having been seen
-# leaving. Where a part comes back, the rest may be out; and late news of an earlier file says nothing of the last one.
+# leaving. Where a part comes back, the rest may be out. Either may be late news of an earlier file, or be told twice,
+# under two names: it is of the last file (`fresh`) when it is booked after all that was known when that was written,
+# or when more has left, by day and amount, than earlier files can account for (`ended`). What came back unseen is of
+# the last one where that is the first and nothing was known before, else when it is booked after it was written.
+_NEWS = f"""
+SELECT m."itemId", count(*) AS moved, max(m."bookedOn") AS since,
+  max(m."createdAt") FILTER (WHERE m.direction = 'credit') AS returned_at,
+  count(DISTINCT (m.currency, m."bookedOn", m.amount)) FILTER (WHERE m.direction = 'debit') AS debits,
+  count(DISTINCT (m."bookedOn", m.amount)) FILTER (WHERE m.whole) AS whole,
+  coalesce(bool_or(m."bookedOn" > coalesce(m.since, '-infinity') AND (m.direction = 'debit'
+    OR m.whole AND (m.files = 1 AND m.since IS NULL OR m."bookedOn" > m.written))), false) AS fresh
+FROM (
+  SELECT m.*, l.since, l.files, l.written,
+    m.unseen AND m.amount >= coalesce(l.asked, k.amount) AND m.currency = k.currency AS whole
+  FROM ({MOVEMENTS}) m JOIN ibctl.payout_item k ON k.id = m."itemId"
+  LEFT JOIN ({LAST}) l ON l."itemId" = m."itemId" WHERE m."batchId" = :batch
+) m GROUP BY 1
+"""
 _LEFT = sa.text(
     f"""
     SELECT i.id, coalesce(u.email, i."userId") AS email, n.sent, n.strange OR n.doubtful AS unclear,
-      coalesce(p.moved, 0) AS moved, CASE WHEN n.sent = 0 THEN p.returned_at END AS returned_at,
-      o.number, o.line, coalesce(coalesce(p.moved, 0) <= o.moved OR p.ended < o.files, false) AS under_way
+      coalesce(p.moved, 0) AS moved, coalesce(p.debits + p.whole, 0) AS ended, p.since,
+      CASE WHEN n.sent = 0 THEN p.returned_at END AS returned_at, o.number, o.line,
+      coalesce(coalesce(p.moved, 0) <= o.moved OR NOT (p.fresh OR p.debits > o.ended), false) AS under_way
     FROM ibctl.payout_item i JOIN ({NET}) n USING (id) LEFT JOIN "User" u ON u.id = i."userId"
-    LEFT JOIN ({LAST}) o ON o."itemId" = i.id
-    LEFT JOIN (
-      SELECT m."itemId", count(*) AS moved, max(m."createdAt") FILTER (WHERE m.direction = 'credit') AS returned_at,
-        count(*) FILTER (WHERE m.direction = 'debit' OR m.unseen AND m.amount >= l.asked AND m.currency = k.currency)
-          AS ended
-      FROM ({MOVEMENTS}) m JOIN ibctl.payout_item k ON k.id = m."itemId"
-      LEFT JOIN ({LAST}) l ON l."itemId" = m."itemId" WHERE m."batchId" = :batch GROUP BY 1
-    ) p ON p."itemId" = i.id
+    LEFT JOIN ({LAST}) o ON o."itemId" = i.id LEFT JOIN ({_NEWS}) p ON p."itemId" = i.id
     WHERE i.status <> 'CANCELLED' AND n.sent < i.amount ORDER BY i.reference
     """
 )
@@ -132,7 +146,8 @@ def _line(order: PayoutOrder, one: Left, to: Payee | PayoutOrderLine | None) -> 
     base_sent = money.to_cents(item.base_amount * one.sent / item.amount)
     return PayoutOrderLine(
         order_id=order.id, item_id=item.id, amount=item.amount - one.sent, base_amount=item.base_amount - base_sent,
-        moved=one.moved, name=to.name if to else None, account=to.account if to else None,
+        moved=one.moved, ended=one.ended, since=one.since,
+        name=to.name if to else None, account=to.account if to else None,
     )  # fmt: skip
 
 

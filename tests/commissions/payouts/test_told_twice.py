@@ -1,0 +1,110 @@
+"""News of an earlier file, told late, in parts or twice, puts no payment into a second file that is live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ibctl import days
+from tests.commissions.conftest import Platform
+from tests.commissions.payout_cases import create, two
+from tests.conftest import Result
+
+Run = Callable[..., Result]
+RECONCILE = ("commissions", "payouts", "reconcile", "2025-10-1", "bank.csv")
+EXPORT = ("commissions", "payouts", "export", "2025-10-1", "-o", "out")
+A = "IB202510B1N00001"
+
+
+def told(ibctl: Run, *rows: str) -> None:
+    """The bank tells of movements of A: amount, in or out, the day (of November, or a whole one), the bank's name."""
+    lines = []
+    for row in rows:
+        amount, way, day, *name = row.split()
+        lines.append(f"{A},{amount},USD,{day if '-' in day else f'2025-11-{day}'},{''.join(name)},{way}")
+    Path("bank.csv").write_text("\n".join(["reference,amount,currency,date,id,direction", *lines]) + "\n")
+    assert ibctl(*RECONCILE).exit_code in (0, 7)
+
+
+def exported(ibctl: Run) -> str:
+    ended = ibctl(*EXPORT)
+    assert ended.exit_code == 0, ended.stderr
+    return ended.stderr
+
+
+def files() -> int:
+    return len(list(Path("out").glob("*.csv")))
+
+
+@pytest.fixture(autouse=True)
+def live(platform: Platform, ibctl: Run) -> None:
+    """File 1 of batch 2025-10-1 is with the bank: a@x.y's 100.00 USD, and b@x.y's."""
+    two(platform)
+    create(ibctl)
+    exported(ibctl)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        ["100.00 in 07"],
+        ["100.00 in 06"],
+        ["100.00 in 08 OTHER"],
+        ["100.00 out 05", "100.00 in 07"],
+        ["100.00 in 07", "100.00 in 07"],
+    ],
+)
+def test_a_return_that_a_second_bank_file_tells_again_ends_no_later_file(ibctl: Run, again: list[str]) -> None:
+    told(ibctl, "100.00 out 05 T1", "100.00 in 07 T2")
+    exported(ibctl)
+    told(ibctl, *again)
+    exported(ibctl)
+    assert files() == 2
+
+
+@pytest.mark.parametrize("day", ["06", "07", "08"])
+def test_nor_does_one_that_is_told_twice_before_its_payment_is(ibctl: Run, day: str) -> None:
+    told(ibctl, "100.00 in 07 T2")
+    exported(ibctl)
+    told(ibctl, f"100.00 in {day}")
+    exported(ibctl)
+    told(ibctl, "100.00 out 05 T1")
+    exported(ibctl)
+    assert files() == 2
+
+
+def test_a_file_that_is_rejected_whole_is_followed_by_another_and_that_by_a_third(ibctl: Run) -> None:
+    today = days.today("UTC")
+    told(ibctl, "100.00 in 07")
+    exported(ibctl)
+    told(ibctl, f"100.00 in {today}")
+    exported(ibctl)
+    assert files() == 2  # it may be the first one's still
+    told(ibctl, f"100.00 in {today + timedelta(days=1)}")
+    exported(ibctl)
+    assert files() == 3
+
+
+def test_a_payment_after_one_that_was_rejected_can_come_back_too(ibctl: Run) -> None:
+    told(ibctl, "100.00 in 07")
+    exported(ibctl)
+    told(ibctl, "100.00 out 09")
+    told(ibctl, "100.00 in 11")
+    exported(ibctl)
+    assert files() == 3
+
+
+def test_more_debits_than_files_leave_the_next_file_guarded(ibctl: Run) -> None:
+    told(ibctl, "60.00 out 05 T1")
+    told(ibctl, "40.00 out 06 T2")
+    told(ibctl, "60.00 in 07 T3")
+    exported(ibctl)
+    told(ibctl, "40.00 in 08 T4")
+    exported(ibctl)
+    assert files() == 2
+    told(ibctl, "60.00 out 09 T5")
+    exported(ibctl)
+    assert files() == 3

@@ -32,11 +32,18 @@ _RETURNED = sa.text(
         WHERE c."changeSetId" = r.by AND c."tableName" = 'closed_month' AND c."after" IS NULL)
     """
 )
+# Held or released since the month was closed: its figures stay, and `held.py` sees to what was carried on.
+_ONLY_HELD = f"""
+      SELECT r.number FROM pg_temp.undo_row r {IMAGE}
+      WHERE r.table_name = 'IbCommission' AND r.operation = 'update' AND r.first_step = r.last_step
+        AND c."before" - '{{paymentStatus,updatedAt}}'::text[] = c."after" - '{{paymentStatus,updatedAt}}'::text[]
+        AND c."before"->>'paymentStatus' IN ('PENDING', 'HELD')"""
 _COMMISSIONS = sa.text(
     f"""
     UPDATE pg_temp.undo_row r SET state = 'blocked', reason = 'closed', detail = jsonb_build_object('month', m.id)
     FROM "IbCommission" k JOIN {_CLOSED}
     WHERE {_READY} AND r.table_name IN ('IbCommission', 'commission_state') AND k.id = r.row_id
+      AND (m."changeSetId" > :id OR r.number NOT IN ({_ONLY_HELD}))
     """
 )
 # Booked into a month that is closed, or a row that is being paid or paid: there it counts.

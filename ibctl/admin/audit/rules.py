@@ -123,7 +123,7 @@ def why(reason: str | None, detail: Mapping[str, Any], writer: str | None) -> st
                 f"`ibctl commissions reopen {detail['month']}` takes that back too, where it can"
             )
         case "hold":
-            effect = "holds it again" if detail["way"] == "hold" else "lets it go"
+            effect = "holds it again, or says where it went" if detail["way"] == "hold" else "lets it go"
             return (
                 f"a hold, its commission's status and what was carried on go back only together: "
                 f"`ibctl commissions {detail['way']} {detail['ib']} {detail['month']}` {effect}"

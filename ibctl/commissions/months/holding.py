@@ -10,21 +10,21 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, config, db
+from ibctl import clock, config, db, money
 from ibctl.commissions import seals, units
 from ibctl.commissions.calculation import rules
 from ibctl.commissions.months import carrying
 from ibctl.commissions.months.adjustments import stored
 from ibctl.errors import NotFoundError, RequestError
-from ibctl.models.commissions import CommissionHold
-from ibctl.models.platform import User
+from ibctl.models.commissions import Adjustment, CommissionHold
+from ibctl.models.platform import IbCommission, User
 from ibctl.months import Month
 
 
 def hold(session: Session, ib: User, month: Month, *, reason: str, until: date | None = None) -> CommissionHold:
     """Keep an IB's month from being paid out, until it is released.
 
-    Raises RequestError when it is held already, being paid or paid.
+    Raises RequestError when it is held already, being paid or paid, or closed with all of it carried on.
     """
     db.lock(session, seals.LOCK)
     before, row = in_force(session, ib, month), stored(session, ib, month)
@@ -33,6 +33,7 @@ def hold(session: Session, ib: User, month: Month, *, reason: str, until: date |
     if row is not None and row.payment_status in rules.SEALED:
         raise RequestError(f"{month} of {ib.email} is {row.payment_status}: it can no longer be held")
     if row is not None:
+        _require_left(session, ib, month, row)
         row.payment_status = "HELD"
         row.updated_at = clock.now()
     held = CommissionHold(
@@ -40,6 +41,21 @@ def hold(session: Session, ib: User, month: Month, *, reason: str, until: date |
     )
     session.add(held)
     return held
+
+
+def _require_left(session: Session, ib: User, month: Month, row: IbCommission) -> None:
+    """Refuse a month of which nothing is left to be held. In an open one nothing has been carried on."""
+    carried = session.exec(
+        select(Adjustment).where(
+            Adjustment.kind == "carry", Adjustment.user_id == ib.id, Adjustment.source_year == month.year,
+            Adjustment.source_month == month.month,
+        )
+    ).first()  # fmt: skip
+    if carried is not None and not row.total_payout:
+        raise RequestError(
+            f"{money.show(carried.amount, carried.currency)} of {month} went on into "
+            f"{Month(carried.year, carried.month)}: hold that one"
+        )
 
 
 def release(session: Session, ib: User, month: Month, *, reason: str) -> Decimal:

@@ -10,7 +10,7 @@ import pytest
 from freezegun import freeze_time
 
 from ibctl import config
-from tests.commissions.conftest import Platform
+from tests.commissions.conftest import Platform, Strict
 from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
@@ -302,6 +302,18 @@ def test_what_is_being_paid_can_no_longer_be_held(ib: str, platform: Platform, i
     platform.sql('UPDATE "IbCommission" SET "paymentStatus" = %s', status)
     assert ibctl("commissions", "hold", "ib@x.y", "2025-10", *WHY).exit_code == 3
     assert payout(platform) == (90, status)
+
+
+def test_a_month_that_was_carried_on_is_not_held_but_the_one_that_it_went_into(
+    ib: str, platform: Platform, ibctl: Run, strict: Strict
+) -> None:
+    strict()
+    platform.sql('DELETE FROM "Lead" WHERE "cpaEarned" = 200')
+    ok(ibctl("commissions", "close", "2025-10", "--yes"))
+    refused = ibctl("commissions", "hold", "ib@x.y", "2025-10", *WHY)
+    assert (refused.exit_code, payout(platform)) == (3, (0, "PENDING"))
+    assert "30.00 USD of 2025-10 went on into 2025-11: hold that one" in refused.stderr
+    ok(ibctl("commissions", "hold", "ib@x.y", "2025-11", *WHY))
 
 
 # Bug class: sums in different currencies that were added up.

@@ -51,16 +51,48 @@ def held(ib: str, ibctl: Run) -> str:
     return ib
 
 
-def test_the_release_of_a_closed_month_is_not_undone_and_its_carry_stays(
+def test_the_release_of_a_closed_month_goes_back_and_forth_with_what_it_carried_on(
     held: str, platform: Platform, ibctl: Run
 ) -> None:
     close(ibctl)
     do(ibctl, "release")
+    states = [{"status": ["HELD"], "holds": 1, "carried": 0}, {"status": ["PENDING"], "holds": 0, "carried": 30}]
+    assert books(platform) == states[1]
+    for state in (states[0], states[1], states[0]):
+        ok(ibctl("undo", last(platform), "--yes"))
+        assert books(platform) == state
+
+
+def test_a_release_is_not_undone_once_what_it_carried_on_is_in_a_closed_month(
+    held: str, platform: Platform, ibctl: Run
+) -> None:
+    close(ibctl)
+    do(ibctl, "release")
+    release = last(platform)
+    close(ibctl, "2025-10")
     released = books(platform)
-    assert released == {"status": ["PENDING"], "holds": 0, "carried": 30}
-    refused = ibctl("undo", last(platform), "--yes", "-f", "json")
+    refused = ibctl("undo", release, "--yes", "-f", "json")
     assert (refused.exit_code, books(platform)) == (3, released)
-    assert "`ibctl commissions hold ib@x.y 2025-09` holds it again" in refused.stdout
+    assert "`ibctl commissions hold ib@x.y 2025-09` holds it again, or says where it went" in refused.stdout
+    refused = ibctl("commissions", "hold", "ib@x.y", "2025-09", "--reason", "r")
+    assert (refused.exit_code, books(platform)) == (3, released)
+    assert "30.00 USD of 2025-09 went on into 2025-10: hold that one" in refused.stderr
+
+
+def test_a_hold_of_a_closed_month_goes_back_and_forth(ib: str, platform: Platform, ibctl: Run) -> None:
+    platform.lead(ib, "2025-09-03", "2025-09-05", 100)
+    close(ibctl)
+    do(ibctl, "hold")
+    hold, states = last(platform), [
+        {"status": ["HELD"], "holds": 1, "carried": 0}, {"status": ["PENDING"], "holds": 0, "carried": 0}
+    ]  # fmt: skip
+    for state in (states[1], states[0]):
+        ok(ibctl("undo", last(platform), "--yes"))
+        assert books(platform) == state
+    ok(ibctl("commissions", "reopen", "2025-09", "--reason", "r", "--yes"))
+    close(ibctl)
+    assert ibctl("undo", hold, "--yes").exit_code == 3
+    assert books(platform) == states[0]
 
 
 def test_a_hold_is_not_undone_once_its_month_was_closed_without_its_balance(

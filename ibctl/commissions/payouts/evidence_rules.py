@@ -4,7 +4,9 @@ A payment is paid when what has left for it, less what has come back, is exactly
 count in the order of their days, whichever file told of them first; what comes back when nothing was seen leaving
 counts nothing, since no more can come back than has left. All else than what is due is a finding:
 
-    unmatched   a payout that no payment of the batch is named by, or one of an amount that is due but without a name
+    unmatched   a payout that no payment of the batch is named by, or several are, of whichever batch; or one of an
+                amount that is due but without a name
+    early       dated before the batch's month was over, when nothing can have left for it; it counts nothing
     short       less has left than is due
     over        more has left than is due
     double      money has left once more for a payment that was settled
@@ -151,21 +153,42 @@ def identified(batch: str, movements: Iterable[Movement]) -> Iterator[tuple[str,
         yield hashlib.sha256(parts.encode()).hexdigest()[:32], movement
 
 
-def belongs(movement: Movement, dues: Mapping[str, Due]) -> Due | None:
-    """Return the payment that a movement names; None when it names none, or several."""
-    named = [dues[reference] for reference in references(movement) if reference in dues]
-    return named[0] if len(named) == 1 else None
+@dataclass(frozen=True)
+class Payments:
+    """What movements are held against: a batch's payments by reference, `dues`, and the references of other batches.
+
+    Before the day `since` nothing can have left for the batch: its month was not over.
+    """
+
+    dues: Mapping[str, Due]
+    elsewhere: Collection[str]
+    since: date
 
 
-def is_ours(movement: Movement, dues: Mapping[str, Due], elsewhere: Collection[str]) -> bool:
-    """Say whether a movement that names no payment of the batch is to be explained nevertheless.
+def belongs(movement: Movement, payments: Payments) -> Due | None:
+    """Return the payment that a movement proves something about; None when it names none, or several, of any batch.
 
-    One of another batch is not; nor is, in a bank's statement, what merely passes through the account.
+    One that is dated before anything can have left proves nothing.
     """
     named = references(movement)
-    if any(reference in elsewhere for reference in named):
-        return False
-    return movement.listed or bool(named) or _could_be(movement, dues.values())
+    found = [payments.dues[reference] for reference in named if reference in payments.dues]
+    alone = len(found) == 1 and not any(reference in payments.elsewhere for reference in named)
+    return found[0] if alone and movement.booked_on >= payments.since else None
+
+
+def _astray(movement: Movement, payments: Payments) -> str | None:
+    """Return the finding of a movement that belongs to no payment; None where nobody has to explain it.
+
+    That is one of another batch and, in a bank's statement, what merely passes through the account.
+    """
+    named = references(movement)
+    early = movement.booked_on < payments.since
+    if any(reference in payments.dues for reference in named):
+        return "early" if early else "unmatched"
+    if any(reference in payments.elsewhere for reference in named):
+        return None
+    could_be = not early and _could_be(movement, payments.dues.values())
+    return "unmatched" if movement.listed or named or could_be else None
 
 
 def _could_be(movement: Movement, dues: Iterable[Due]) -> bool:
@@ -175,19 +198,16 @@ def _could_be(movement: Movement, dues: Iterable[Due]) -> bool:
     )
 
 
-def judge(
-    movements: Sequence[tuple[str, Movement]], dues: Mapping[str, Due], elsewhere: Collection[str]
-) -> Iterator[Judged]:
-    """Weigh movements in the order of their days; `dues` (by reference) take them up.
+def judge(movements: Sequence[tuple[str, Movement]], payments: Payments) -> Iterator[Judged]:
+    """Weigh movements in the order of their days; the payments take them up.
 
-    `elsewhere` are the references of other batches. What does not concern the batch is passed over.
+    What does not concern the batch is passed over.
     """
     for number, movement in sorted(movements, key=lambda each: (each[1].booked_on, each[1].direction == "credit")):
-        due = belongs(movement, dues)
-        if due is not None:
-            yield Judged(number, movement, due, _weigh(movement, due))
-        elif is_ours(movement, dues, elsewhere):
-            yield Judged(number, movement, None, "unmatched")
+        due = belongs(movement, payments)
+        finding = _astray(movement, payments) if due is None else _weigh(movement, due)
+        if due is not None or finding is not None:
+            yield Judged(number, movement, due, finding)
 
 
 def taken(movement: Movement) -> Taken:
@@ -219,6 +239,8 @@ def explain(one: Judged) -> str:
     if not one.is_open:
         return "settled since" if one.finding else ""
     due = one.due
+    if one.finding == "early":
+        return "is dated before the month was over, so it proves nothing: find out what it is"
     if due is None:
         return "names no single payment of the batch: find out whom it was for"
     match one.finding:

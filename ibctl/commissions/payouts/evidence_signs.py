@@ -10,17 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ibctl import currencies
 from ibctl.commissions.payouts.bank_files import Movement
-from ibctl.commissions.payouts.evidence_rules import Due, Taken, belongs, net, taken
+from ibctl.commissions.payouts.evidence_rules import Due, Payments, Taken, belongs, net, taken
 
 # A file's movements by the payment that they belong to, as its reference.
 Told = Mapping[str, Sequence[Movement]]
 
 
-def told(movements: Iterable[Movement], dues: Mapping[str, Due]) -> Told:
+def told(movements: Iterable[Movement], payments: Payments) -> Told:
     """Return what a file tells of each payment of a batch."""
     found: dict[str, list[Movement]] = {}
     for movement in movements:
-        due = belongs(movement, dues)
+        due = belongs(movement, payments)
         if due is not None:
             found.setdefault(due.reference, []).append(movement)
     return found

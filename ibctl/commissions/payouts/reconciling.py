@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from ibctl.commissions.payouts import evidence_rules as rules
 from ibctl.commissions.payouts import evidence_signs as signs
 from ibctl.commissions.payouts import service as payouts
 from ibctl.commissions.payouts.bank_files import Movement, Sign
-from ibctl.commissions.payouts.evidence_rules import Due, Judged, Taken
+from ibctl.commissions.payouts.evidence_rules import Due, Judged, Payments, Taken
 from ibctl.errors import RequestError, UsageError
 from ibctl.models.payouts import PayoutBatch, PayoutItem, PayoutPayment
+from ibctl.months import Month
 from ibctl.tabular.source import open_source
 
 
@@ -87,8 +88,9 @@ def reconcile(session: db.Transaction, batch_id: str, evidence: Evidence) -> Rec
     dues = _dues(items.values(), known.values())
     identified = list(rules.identified(batch.id, evidence.movements))
     new = [(number, movement) for number, movement in identified if number not in known]
-    _require_clear_signs([movement for _, movement in new], dues, evidence)
-    judged = list(rules.judge(new, dues, _elsewhere(session, evidence.movements, dues)))
+    payments = Payments(dues, _elsewhere(session, evidence.movements, dues), _since(batch))
+    _require_clear_signs([movement for _, movement in new], payments, evidence)
+    judged = list(rules.judge(new, payments))
     session.add_all(_payment(session, batch, one, evidence) for one in judged)
     proven = [items[due.id] for due in dues.values() if due.status == "PROCESSING" and due.proven]
     paid = _mark_paid(session, batch, proven, dues)
@@ -122,11 +124,11 @@ def _taken(kept: PayoutPayment) -> Taken:
     )  # fmt: skip
 
 
-def _require_clear_signs(new: Sequence[Movement], dues: Mapping[str, Due], evidence: Evidence) -> None:
+def _require_clear_signs(new: Sequence[Movement], payments: Payments, evidence: Evidence) -> None:
     """Refuse a file whose signs may mean either, or of which a movement was taken before as the opposite."""
-    file = signs.told(evidence.movements, dues)
-    for reference, movements in signs.told(new, dues).items():
-        due = dues[reference]
+    file = signs.told(evidence.movements, payments)
+    for reference, movements in signs.told(new, payments).items():
+        due = payments.dues[reference]
         open_one = None if evidence.sign_told else signs.undecided(movements, due, file)
         if open_one is not None:
             raise UsageError(signs.question(open_one, due, evidence.file))
@@ -140,6 +142,11 @@ def _elsewhere(session: Session, movements: Iterable[Movement], dues: Mapping[st
     """Return those of the references in a file that name payments of other batches."""
     named = {reference for movement in movements for reference in rules.references(movement)} - dues.keys()
     return frozenset(session.exec(select(PayoutItem.reference).where(col(PayoutItem.reference).in_(named))))
+
+
+def _since(batch: PayoutBatch) -> date:
+    """Return the first day on which money can have left: the month's last, as zones and banks differ by a day."""
+    return Month(batch.year, batch.month).next.first_day - timedelta(days=1)
 
 
 def _payment(session: db.Transaction, batch: PayoutBatch, one: Judged, evidence: Evidence) -> PayoutPayment:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ibctl import db
 from ibctl.commissions.payouts import evidence_rules as rules
 from ibctl.commissions.payouts.bank_files import Movement
-from ibctl.commissions.payouts.evidence_rules import Due, Taken
+from ibctl.commissions.payouts.evidence_rules import Due, Payments, Taken
 from ibctl.commissions.payouts.evidence_sql import NET
 from tests.commissions.conftest import Platform
 from tests.commissions.payout_cases import CANCEL, IBANS, SHOW, create, statuses, two
@@ -191,6 +191,25 @@ def test_another_batchs_payments_are_passed_over(batch: Platform, sql: Sql, ibct
     assert statuses(sql) == {"a@x.y": "PAID", "b@x.y": "PROCESSING"}
 
 
+def test_a_movement_that_names_payments_of_two_batches_pays_neither(batch: Platform, sql: Sql, ibctl: Run) -> None:
+    ibctl(*CANCEL, "2025-10-1", "--only", "b@x.y", "--yes")
+    create(ibctl)
+    both = csv_file(paid(f"{A} IB202510B2N00001", "100"), paid(f"IB202510B2N00001 {A}", "50.25"))
+    for name in ("2025-10-1", "2025-10-2"):
+        ended = ibctl(*RECONCILE[:-1], name, both, "-f", "json")
+        assert (ended.exit_code, findings(ended)) == (7, [(None, "unmatched", True)] * 2)
+    assert statuses(sql) == {"a@x.y": "PROCESSING", "b@x.y": "PROCESSING"}
+
+
+def test_what_is_dated_before_the_month_was_over_proves_nothing(batch: Platform, sql: Sql, ibctl: Run) -> None:
+    rows = [f"{A},100,USD,2019-11-05,T1", f"{B},50.25,USD,2025-10-30,T2", f"{B},50.25,USD,2025-10-31,T3"]
+    assert reconcile(ibctl, *rows, code=7) == [(None, "early", True), (None, "early", True), (B, None, False)]
+    assert "row 2, 100.00 USD: early, is dated before the month was over" in ibctl(*RECONCILE, "paid.csv").stderr
+    assert statuses(sql) == {"a@x.y": "PROCESSING", "b@x.y": "PAID"}
+    came_back = csv_file(f"{A},-100,USD,2019-11-05,T4", name="back.csv")
+    assert ibctl(*RECONCILE, came_back).exit_code == 7  # nor has anybody to say what its sign means
+
+
 # ------------------------------------------------------------------------------------------------------ again and again
 
 
@@ -306,7 +325,11 @@ def movement(cents: int, debit: bool) -> Movement:
 @given(st.lists(st.tuples(st.integers(1, 20_000), st.booleans()), max_size=8))
 def test_a_payment_is_settled_exactly_when_what_left_less_what_came_back_is_due(moves: list[tuple[int, bool]]) -> None:
     due = Due("i", A, Decimal("100.00"), "USD", "PROCESSING")
-    judged = list(rules.judge(list(rules.identified("b", [movement(*move) for move in moves])), {A: due}, ()))
+    judged = list(
+        rules.judge(
+            list(rules.identified("b", [movement(*move) for move in moves])), Payments({A: due}, (), date(2025, 10, 31))
+        )
+    )
     net = sum(cents if debit else -cents for cents, debit in moves)
     assert due.settled == (net == 10_000)
     assert any(one.is_open for one in judged) <= (net != 10_000)
@@ -316,5 +339,9 @@ def test_a_payment_is_settled_exactly_when_what_left_less_what_came_back_is_due(
 @given(st.permutations([(10_000, True), (10_000, False), (4_000, True), (6_000, True)]))
 def test_the_order_of_a_file_does_not_decide_what_is_paid(moves: list[tuple[int, bool]]) -> None:
     due = Due("i", A, Decimal("100.00"), "USD", "PROCESSING")
-    list(rules.judge(list(rules.identified("b", [movement(*move) for move in moves])), {A: due}, ()))
+    list(
+        rules.judge(
+            list(rules.identified("b", [movement(*move) for move in moves])), Payments({A: due}, (), date(2025, 10, 31))
+        )
+    )
     assert due.settled

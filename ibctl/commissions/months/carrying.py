@@ -84,3 +84,28 @@ def carry(session: Session, month: Month, *, ids_: Sequence[str] | None = None) 
     count, total = session.execute(_COUNT, values).one()
     session.execute(_CARRY, {**values, "new": list(ids.cuids(count))})
     return Decimal(total)
+
+
+_UNEVEN = sa.text(
+    """
+    SELECT u.email, b.owed, b.carried FROM (
+      SELECT c."userId", CAST(n.figures->>'carriedOut' AS numeric) AS owed, coalesce(
+        (SELECT sum(a.amount) FROM ibctl.adjustment a WHERE a.kind = 'carry' AND a."userId" = c."userId"
+         AND a."sourceYear" = c.year AND a."sourceMonth" = c.month), 0.00) AS carried
+      FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
+      JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+      WHERE c.year = :year AND c.month = :month AND c."paymentStatus" <> 'HELD'
+    ) b JOIN "User" u ON u.id = b."userId" WHERE b.owed <> b.carried ORDER BY u.email
+    """
+)
+
+
+def uneven(session: Session, month: Month) -> list[tuple[str, Decimal, Decimal]]:
+    """Return of which commissions of a closed month something else was carried on than is owed: (email, owed, carried).
+
+    None of what is held is carried on.
+    """
+    return [
+        (row.email, row.owed, row.carried)
+        for row in session.execute(_UNEVEN, {"year": month.year, "month": month.month})
+    ]

@@ -1,8 +1,9 @@
 """Executes what months were calculated from once more, and compares with what is stored and with the data of today.
 
-Four things can be wrong, and each is a finding of its own: the snapshot (its digest is not that of its contents), the
+Five things can be wrong, and each is a finding of its own: the snapshot (its digest is not that of its contents), the
 calculation (its figures do not follow from its inputs), the stored row (it shows other figures, or is missing for an IB
-that would get one today), and the inputs (they are others today). The first are faults; moved inputs and missing rows
+that would get one today), what a closed month carried on (not what its row says), and the inputs (they are others
+today). The first are faults; moved inputs and missing rows
 are what `drift` is about, and no fault where nothing of it is left to book.
 """
 
@@ -20,7 +21,7 @@ from sqlmodel import Session
 from ibctl import bulk, config, money
 from ibctl.commissions import seals, units
 from ibctl.commissions.calculation import draft_sql, plan_rules, rules, service, snapshots, sql
-from ibctl.commissions.months import drifting
+from ibctl.commissions.months import carrying, drifting
 from ibctl.errors import NotFoundError
 from ibctl.months import Month
 
@@ -30,8 +31,9 @@ MISSING = "is missing"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be. `kind` is snapshot, calculation, row, user, lead, account, spend, rate or
-    adjustment.
+    """One thing that is not as it should be.
+
+    `kind` is snapshot, calculation, row, carry, user, lead, account, spend, rate or adjustment.
 
     `settled`: an input that moved or a row that is missing, of a closed or paid month with nothing left to book.
     """
@@ -137,6 +139,8 @@ def _verified(session: Session, month: Month, counted: Verified) -> Iterator[Fin
             faults += _faults(month, row, plans[row["key"]])
             if row["other"]:
                 others[row["userId"]] = {name: row[name] for name in ("email", "snapshot", "settled")}
+    if parameters["closed"]:
+        faults += _uncarried(session, month)
     # Sorted here, for mostly there are none: rows that the server sorts come only when it has them all.
     yield from sorted(faults, key=lambda fault: fault.email)
     found_today = [*_missing(session, month, missing), *_moved(session, month, others)]
@@ -157,6 +161,11 @@ def _faults(month: Month, row: Mapping[str, Any], terms: plan_rules.Terms) -> It
     shown = {name: Decimal(row[name]) for name in rules.FIGURES}
     for name, before, after in rules.differing(_as_stored(stored), shown, rules.FIGURES):
         yield Finding(month, email, "row", name, money.show(before), money.show(after), "written outside ibctl")
+
+
+def _uncarried(session: Session, month: Month) -> Iterator[Finding]:
+    for email, owed, carried in carrying.uneven(session, month):
+        yield Finding(month, email, "carry", "carriedOut", money.show(owed), money.show(carried), "")
 
 
 def _as_stored(figures: dict[str, str]) -> dict[str, Decimal]:

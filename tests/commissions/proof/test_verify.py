@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.commissions.conftest import Platform
-from tests.conftest import Result
+from tests.conftest import Result, ok
 
 Run = Callable[..., Result]
 
@@ -154,3 +154,17 @@ def test_a_month_that_was_never_calculated_is_not_verified(platform: Platform, i
     refused = ibctl("commissions", "verify", "2025-10")
     assert refused.exit_code == 3
     assert "nothing of 2025-10 is stored: `ibctl commissions run --month 2025-10` calculates it first" in refused.stderr
+
+
+def test_what_a_closed_month_owes_and_did_not_carry_on_is_a_fault(
+    platform: Platform, ibctl: Run, strict: Callable[..., None]
+) -> None:
+    strict()
+    ib = platform.user("ib@x.y")
+    platform.lead(ib, "2025-10-03", "2025-10-04", 100)  # 30.00, and 50 is the least that is paid
+    ok(ibctl("commissions", "close", "2025-10", "--yes"))
+    assert findings(ibctl) == []
+    platform.sql("DELETE FROM ibctl.adjustment WHERE kind = 'carry'")
+    (found,) = findings(ibctl)
+    assert (found["kind"], found["what"], found["before"], found["after"]) == ("carry", "carriedOut", "30.00", "0.00")
+    assert "carry carriedOut: 30.00 → 0.00" in " ".join(ibctl("commissions", "verify").stdout.split())

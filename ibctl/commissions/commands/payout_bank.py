@@ -74,7 +74,7 @@ def export(
 
     The files are numbered; `payouts show` says which payment is in which. What
     was written in vain can be taken back with --instead-of: make sure that
-    nobody hands it in.
+    nobody hands it in. What is left of it is written into another file.
 
     The files hold names and accounts: they can be read by you only. pain.001
     pays euros from IBCTL_PAYER_IBAN and is checked against its schema; wise and
@@ -87,20 +87,25 @@ def export(
     wanted = exporting.Wanted(layout, arguments.day("--execution-date", execution_date), again, instead_of)
     if instead_of is not None:
         output.confirm(
-            f"file {instead_of} of batch {batch} was not handed in and never will be: another takes its place",
+            f"file {instead_of} of batch {batch} was not handed in and never will be: what is left goes into another",
             yes=yes or dry_run,
         )
     with db.transaction(dry_run=dry_run, reason=reason) as session:
         made = exporting.export(session, batch, wanted)
-    if not dry_run:
+    if made.files and not dry_run:
         # After the commit: what has not been noted must not lie about to be paid.
         _write(folder, made.files)
     output.show(_rows(made.files), FILE_COLUMNS, Listing(Format(form)))
     _say(made)
-    which = f"batch {batch}, file {made.number},"
-    for_good(session.written, f"{which} exported to {folder.absolute()}, with {made.files[-1].name}")
+    for_good(session.written, f"batch {batch}, file {made.number}, {_done(made, folder)}")
     if made.in_part:
         raise typer.Exit(errors.PARTIAL)
+
+
+def _done(made: exporting.Exported, folder: Path) -> str:
+    if not made.files:
+        return "withdrawn: nothing is left to be written in its place"
+    return f"{'written again' if made.again else 'exported'} to {folder.absolute()}, with {made.files[-1].name}"
 
 
 def _rows(files: list[PayoutFile]) -> list[dict[str, Any]]:
@@ -119,7 +124,7 @@ def _say(made: exporting.Exported) -> None:
         output.note(f"not in it again, as more is known of them since: {output.some(made.known)}")
     if made.earlier:
         output.note(f"not in it again, as nothing is known since they went out before: {output.some(made.earlier)}")
-    for line in made.homeless:
+    for line in [*made.homeless, *made.stale]:
         output.warn(f"left out: {line}")
     if made.withheld:
         output.warn(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from sqlmodel import Session
 
-from ibctl import config, days, output
+from ibctl import config, currencies, days, output
 from ibctl.commissions.payees import rules as payee_rules
 from ibctl.commissions.payouts import destinations as payout_destinations
 from ibctl.commissions.payouts import files as payout_files
@@ -35,23 +35,27 @@ class Returned:
 class Exported:
     """The files of a batch, the manifest last, the `number` of what they are in the batch, and `returned` payments.
 
-    Not in them: payments that are `withheld` until their evidence is clear, those that went out `earlier`, of which
-    nothing is known since, those that were in this file but of which more is `known` since, and the `homeless`, each a
-    sentence, that came back and have no payee to go to.
+    There are no files where nothing was left for another than the one that was withdrawn, which is the number then.
+    `again`: it was written before. Not in them: payments that are `withheld` until their evidence is clear, those that
+    went out `earlier`, of which nothing is known since, those that were in this file but of which more is `known`
+    since; each a sentence, the `homeless` that came back and have no payee to go to, and the `stale`, for which this
+    file asked for another amount than is missing now.
     """
 
     files: list[PayoutFile]
     number: int
-    returned: list[Returned]
+    again: bool
     withheld: list[str]
-    earlier: list[str]
-    known: list[str]
     homeless: list[str]
+    returned: list[Returned] = field(default_factory=list)
+    earlier: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
 
     @property
     def in_part(self) -> bool:
         """Whether something is left out that somebody has to see to."""
-        return bool(self.withheld or self.homeless)
+        return bool(self.withheld or self.homeless or self.stale)
 
 
 @dataclass(frozen=True)
@@ -68,41 +72,47 @@ def export(session: Session, batch_id: str, wanted: Wanted) -> Exported:
     """Return the files of what is left to pay of a batch, and note that they were exported.
 
     A new file holds what has never gone out, or came back or was short since it did; where there is nothing of the
-    kind, the last one is written again. It sets the day that the bank is asked to pay on (today, unless told). Raises
-    RequestError when nothing is left to pay, a signature is missing, the layout does not fit or a file cannot be
-    written again, NotFoundError for one that there is not, ConfigError without the payer's account.
+    kind, the last one is written again, or none instead of one that is withdrawn. It sets the day that the bank is
+    asked to pay on (today, unless told). Raises RequestError when nothing is left to pay, a signature is missing, the
+    layout does not fit or a file cannot be written again, NotFoundError for one that there is not, ConfigError without
+    the payer's account.
     """
     batch = payouts.find(session, batch_id, for_update=True)
     _require_signature(batch)
     if wanted.instead_of is not None:
         payout_orders.withdraw(session, batch, wanted.instead_of)
-    number, homeless = (wanted.again, []) if wanted.again is not None else _placed(session, batch, wanted)
-    order = payout_orders.find(session, batch, number)
+    new, homeless = (None, []) if wanted.again is not None else _placed(session, batch, wanted)
+    left = payout_orders.left(session, batch)
+    if new is None and wanted.instead_of is not None:
+        return Exported([], wanted.instead_of, again=False, withheld=_unclear(left), homeless=homeless)
+    order = new or payout_orders.find(session, batch, wanted.again or _last(batch, left, homeless))
     order.execution_date = wanted.execution_date or order.execution_date
     _settle_layout(batch, order, wanted.layout)
     session.flush()
-    return _written(session, batch, order, wanted.layout, homeless)
+    written = _written(session, batch, order, wanted.layout)
+    return replace(written, again=new is None, homeless=homeless)
 
 
-def _placed(session: Session, batch: PayoutBatch, wanted: Wanted) -> tuple[int, list[str]]:
-    """Put what is under way in no file into a new one, if there is any; return that one's number, or the last's.
-
-    And who is left out, in words.
-    """
-    left = payout_orders.left(session, batch)
-    free = [one for one in left if not one.unclear and not one.under_way]
+def _placed(session: Session, batch: PayoutBatch, wanted: Wanted) -> tuple[PayoutOrder | None, list[str]]:
+    """Put what is under way in no file into a new one, if there is any; and say in words who is left out."""
+    free = [one for one in payout_orders.left(session, batch) if not one.unclear and not one.under_way]
     found = payout_destinations.find(session, batch, free)
     homeless = list(found.homeless.values())
     payable = [one for one in free if one.item.id not in found.homeless]
-    if payable:
-        _require_signature_after(batch, found.unsigned)
-        payees = {number: redirect.payee for number, redirect in found.redirects.items()}
-        day = wanted.execution_date or days.today(config.settings().timezone.key)
-        return payout_orders.place(session, batch, payable, payees, day).number, homeless
+    if not payable:
+        return None, homeless
+    _require_signature_after(batch, found.unsigned)
+    payees = {number: redirect.payee for number, redirect in found.redirects.items()}
+    day = wanted.execution_date or days.today(config.settings().timezone.key)
+    return payout_orders.place(session, batch, payable, payees, day), homeless
+
+
+def _last(batch: PayoutBatch, left: Sequence[Left], homeless: Sequence[str]) -> int:
+    """Return the number of the last file of which something is under way. Raises RequestError when nothing is."""
     earlier = [one.number for one in left if one.number is not None and one.under_way and not one.unclear]
     if not earlier:
         raise RequestError(f"batch {batch.id} has nothing left to pay{_until(left, homeless)}")
-    return max(earlier), homeless
+    return max(earlier)
 
 
 def _settle_layout(batch: PayoutBatch, order: PayoutOrder, layout: str) -> None:
@@ -118,33 +128,50 @@ def _settle_layout(batch: PayoutBatch, order: PayoutOrder, layout: str) -> None:
 
 
 def _until(left: Sequence[Left], homeless: Sequence[str]) -> str:
-    unclear = [one.item.reference for one in left if one.unclear]
+    unclear = _unclear(left)
     until = f" until it is clear what has left for {output.some(unclear)}: see `payouts show`" if unclear else ""
     return until + (f": {'; '.join(homeless)}" if homeless else "")
 
 
-def _written(
-    session: Session, batch: PayoutBatch, order: PayoutOrder, layout: str, homeless: list[str]
-) -> Exported:  # fmt: skip
-    """Write what is under way in a file."""
+def _unclear(left: Sequence[Left]) -> list[str]:
+    return [one.item.reference for one in left if one.unclear]
+
+
+def _written(session: Session, batch: PayoutBatch, order: PayoutOrder, layout: str) -> Exported:
+    """Write what is under way in a file, and is still what is missing."""
     left, lines = payout_orders.left(session, batch), payout_orders.lines(session, order)
     under_way = [one for one in left if one.under_way and not one.unclear]
     found = [one for one in under_way if one.number == order.number]
-    ids = {one.item.id for one in found}
-    if not found:
-        raise RequestError(
-            f"nothing of file {order.number} of batch {batch.id} is under way: what has become of it is known, or it "
-            "went out in a later one"
-        )
-    payments = [_payment(batch, one, lines[one.item.id]) for one in found]
+    current = [one for one in found if lines[one.item.id].amount == one.missing]
+    stale = [_stale(one, lines[one.item.id]) for one in found if one not in current]
+    if not current:
+        raise RequestError(_nothing_of(batch, order, stale))
+    payments = [_payment(batch, one, lines[one.item.id]) for one in current]
+    known = lines.keys() - {one.item.id for one in found}
     return Exported(
-        payout_files.make(layout, _order(batch, layout, order), payments), order.number,
-        [_returned(one, lines[one.item.id]) for one in found if one.returned_at is not None],
-        withheld=[one.item.reference for one in left if one.unclear],
+        payout_files.make(layout, _order(batch, layout, order), payments), order.number, again=True,
+        withheld=_unclear(left), homeless=[],
+        returned=[_returned(one, lines[one.item.id]) for one in current if one.returned_at is not None],
         earlier=[one.item.reference for one in under_way if one.number != order.number],
-        known=[item.reference for item in payouts.items(session, batch) if item.id in lines.keys() - ids],
-        homeless=homeless,
+        known=[item.reference for item in payouts.items(session, batch) if item.id in known], stale=stale,
     )  # fmt: skip
+
+
+def _stale(one: Left, line: PayoutOrderLine) -> str:
+    asked, missing = (currencies.show(amount, one.item.currency) for amount in (line.amount, one.missing))
+    return (
+        f"{one.item.reference} went out in file {one.number} for {asked}, and {missing} are missing now: if nobody has "
+        f"handed that in, --instead-of {one.number} writes another; else the bank will tell what became of it"
+    )
+
+
+def _nothing_of(batch: PayoutBatch, order: PayoutOrder, stale: Sequence[str]) -> str:
+    if stale:
+        return f"file {order.number} of batch {batch.id} is not written again: {'; '.join(stale)}"
+    return (
+        f"nothing of file {order.number} of batch {batch.id} is under way: what has become of it is known, or it went "
+        "out in a later one"
+    )
 
 
 def _require_signature(batch: PayoutBatch) -> None:

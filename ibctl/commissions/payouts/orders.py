@@ -44,6 +44,11 @@ class Left:
     line: str | None
     under_way: bool
 
+    @property
+    def missing(self) -> Decimal:
+        """What is not out."""
+        return self.item.amount - self.sent
+
 
 # In which file each payment of a batch went out last, as its line; in how many, and what the largest of them asked for.
 # Files that were withdrawn are none.
@@ -145,7 +150,7 @@ def _line(order: PayoutOrder, one: Left, to: Payee | PayoutOrderLine | None) -> 
     item = one.item
     base_sent = money.to_cents(item.base_amount * one.sent / item.amount)
     return PayoutOrderLine(
-        order_id=order.id, item_id=item.id, amount=item.amount - one.sent, base_amount=item.base_amount - base_sent,
+        order_id=order.id, item_id=item.id, amount=one.missing, base_amount=item.base_amount - base_sent,
         moved=one.moved, ended=one.ended, since=one.since,
         name=to.name if to else None, account=to.account if to else None,
     )  # fmt: skip

@@ -271,6 +271,53 @@ def test_a_file_that_was_not_handed_in_is_replaced_by_one_to_the_right_account(
     assert json.loads(ibctl(*SHOW, "2025-10-1", "-f", "json").stdout)[0]["file"] == 3
 
 
+def test_a_file_whose_return_was_misread_can_be_withdrawn_and_is_followed_by_none(
+    returned: Platform, sql: Sql, ibctl: Run
+) -> None:
+    assert ibctl(*EXPORT).exit_code == 0
+    assert ibctl("undo", "4", "--yes").exit_code == 0
+    ended = ibctl(*EXPORT, "--instead-of", "2", "--yes")
+    assert (ended.exit_code, "batch 2025-10-1, file 2, withdrawn: nothing is left to be" in ended.stderr) == (0, True)
+    assert sql('SELECT number FROM ibctl.payout_order WHERE "withdrawnAt" IS NOT NULL') == [(2,)]
+    assert json.loads(ibctl(*EXPORT, "-f", "json").stdout)[0]["file"] == "payout-2025-10-1.csv"
+    reported(ibctl, f"{A} 40.00 07 credit")
+    assert ibctl(*EXPORT).exit_code == 0
+    assert paid_to(3) == {A: ("40.00", IBANS[0])}
+
+
+def test_withdrawing_a_file_rewrites_no_other(returned: Platform, sql: Sql, ibctl: Run) -> None:
+    """Who is paid by another method now is left out; b@x.y's payment in file 1 is the bank's already."""
+    assert ibctl(*EXPORT).exit_code == 0
+    payee(ibctl, "a@x.y", IBANS[2], "--method", "wise")
+    Path("out/payout-2025-10-1.csv").unlink()
+    ended = ibctl(*EXPORT, "--instead-of", "2", "--yes")
+    assert (ended.exit_code, f"left out: {A} came back, and a@x.y is paid in USD by wise" in ended.stderr) == (6, True)
+    assert "file 2, withdrawn: nothing is left" in ended.stderr
+    assert (ended.stdout.count("payout-"), Path("out/payout-2025-10-1.csv").exists()) == (0, False)
+    assert sql('SELECT number FROM ibctl.payout_order WHERE "withdrawnAt" IS NULL') == [(1,)]
+
+
+def test_a_file_is_not_written_again_for_more_than_is_missing_by_now(returned: Platform, ibctl: Run) -> None:
+    """It was not all of it that came back."""
+    assert ibctl(*EXPORT).exit_code == 0
+    assert ibctl("undo", "4", "--yes").exit_code == 0
+    reported(ibctl, f"{A} 40.00 07 credit")
+    Path("out/payout-2025-10-1-2.csv").unlink()
+    ended = ibctl(*EXPORT)
+    words = f"{A} went out in file 2 for 100.00 USD, and 40.00 USD are missing now: if nobody has handed that in"
+    assert (ended.exit_code, words in ended.stderr) == (3, True), ended.stderr
+    assert not Path("out/payout-2025-10-1-2.csv").exists()
+    assert ibctl(*EXPORT, "--instead-of", "2", "--yes").exit_code == 0
+    assert paid_to(3) == {A: ("40.00", IBANS[0])}
+
+
+def test_a_second_export_says_that_the_file_is_written_again(platform: Platform, ibctl: Run) -> None:
+    two(platform)
+    create(ibctl)
+    assert "batch 2025-10-1, file 1, exported to " in ibctl(*EXPORT).stderr
+    assert "batch 2025-10-1, file 1, written again to " in ibctl(*EXPORT).stderr
+
+
 def test_what_was_handed_over_is_not_undone(returned: Platform, sql: Sql, ibctl: Run) -> None:
     assert ibctl(*EXPORT).exit_code == 0
     ((number,),) = sql("SELECT max(id) FROM ibctl.change_set")
@@ -288,23 +335,25 @@ def test_news_of_an_earlier_file_that_comes_late_puts_no_payment_into_another(pl
     assert paid_to(2) == {A: ("100.00", IBANS[0])}
     reported(ibctl, f"{A} 100.00 04 debit")
     late = ibctl(*EXPORT)
-    assert (late.exit_code, "file 2, exported to" in late.stderr) == (0, True)
+    assert (late.exit_code, "file 2, written again to" in late.stderr) == (0, True)
     assert not Path("out/payout-2025-10-1-3.csv").exists()
     reported(ibctl, f"{A} 100.00 09 debit")
     assert "nothing of file 2 of batch 2025-10-1 is under way" in ibctl(*EXPORT, "--again", "2").stderr
 
 
 def test_evidence_that_was_taken_back_puts_no_payment_into_a_second_file(platform: Platform, ibctl: Run) -> None:
-    """60.00 were misread, the rest went out: until the bank tells of that, it is under way, and for 40.00."""
+    """60.00 were misread, the rest went out: until the bank tells of that, it is under way, and in no file again."""
     two(platform)
     create(ibctl)
     reported(ibctl, f"{A} 60.00 04 debit")
     assert ibctl(*EXPORT).exit_code == 0
     assert paid_to() == {A: ("40.00", IBANS[0]), B: ("50.25", IBANS[0])}
     assert ibctl("undo", "2", "--yes").exit_code == 0
-    assert ibctl(*EXPORT).exit_code == 0
+    ended = ibctl(*EXPORT)
+    words = f"left out: {A} went out in file 1 for 40.00 USD, and 100.00 USD are missing now: if nobody has handed that"
+    assert (ended.exit_code, words in ended.stderr) == (6, True), ended.stderr
     assert sorted(path.name for path in Path("out").glob("*.csv")) == ["payout-2025-10-1.csv"]
-    assert paid_to() == {A: ("40.00", IBANS[0]), B: ("50.25", IBANS[0])}
+    assert paid_to() == {B: ("50.25", IBANS[0])}
 
 
 # --------------------------------------------------------------------------------------------------- what is said of it

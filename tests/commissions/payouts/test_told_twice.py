@@ -103,7 +103,8 @@ def test_more_debits_than_files_leave_the_next_file_guarded(ibctl: Run) -> None:
     told(ibctl, "60.00 in 07 T3")
     exported(ibctl)
     told(ibctl, "40.00 in 08 T4")
-    exported(ibctl)
+    live = ibctl(*EXPORT)
+    assert (live.exit_code, f"{A} went out in file 2 for 60.00 USD, and 100.00 USD are" in live.stderr) == (3, True)
     assert files() == 2
     told(ibctl, "60.00 out 09 T5")
     exported(ibctl)

@@ -143,7 +143,11 @@ def _require_next(session: Session, month: Month) -> None:
         )
     if following is not None and month < following and month not in waiting:
         last = seals.last_closed(session)
-        raise RequestError(f"{last} is closed: months are closed in their order, because of what is carried on")
+        raise RequestError(
+            f"{last} is closed, and months are closed in their order: an earlier one only while something waits in it, "
+            f"and nothing does in {month}. What came late for it is calculated by "
+            f"`ibctl commissions run --month {month}`; then it can be closed"
+        )
 
 
 # The ids of the spend days that are not final, and of the leads whose MT5 accounts have not been read of late.

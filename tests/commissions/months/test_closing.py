@@ -160,9 +160,9 @@ def test_a_held_balance_stays_where_it_is_and_is_carried_on_by_its_release(
     assert platform.sql("SELECT count(*) FROM ibctl.adjustment") == [(0,)]
     done = ok(ibctl("commissions", "release", "ib@x.y", "2025-09", "--reason", "r"))
     assert "30.00 USD carried on" in done.stderr
-    # Held and released again, it is not carried twice.
-    ok(ibctl("commissions", "hold", "ib@x.y", "2025-09", "--reason", "r"))
-    assert "carried on" not in ok(ibctl("commissions", "release", "ib@x.y", "2025-09", "--reason", "r")).stderr
+    # It is held no more, so that nothing is carried twice.
+    refused = ibctl("commissions", "hold", "ib@x.y", "2025-09", "--reason", "r")
+    assert (refused.exit_code, "30.00 USD of 2025-09 went on into 2025-10" in refused.stderr) == (3, True)
     assert platform.sql("SELECT amount FROM ibctl.adjustment") == [(30,)]
 
 
@@ -175,11 +175,16 @@ def test_months_are_closed_in_their_order_once_and_when_they_are_over(platform: 
     for month in ("2025-08", "2025-09"):
         ok(close(ibctl, month))
     assert "2025-09 was closed on" in close(ibctl, "2025-09").stderr
-    assert "2025-09 is closed: months are closed in their order" in close(ibctl, "2025-07").stderr
+    refused = close(ibctl, "2025-07")
+    assert "2025-09 is closed, and months are closed in their order: an earlier one only while" in refused.stderr
+    platform.lead(ib, "2025-07-03", "2025-07-04", 100)
+    assert "by `ibctl commissions run --month 2025-07`; then it can be closed" in close(ibctl, "2025-07").stderr
+    run(ibctl, "2025-07")
+    ok(close(ibctl, "2025-07"))
     with freeze_time("2025-10-31T23:00"):
         assert "2025-10 is not over yet in UTC" in close(ibctl, "2025-10").stderr
     assert [row["id"] for row in json.loads(ibctl("commissions", "months", "-f", "json").stdout)] == [
-        "2025-09", "2025-08"
+        "2025-09", "2025-08", "2025-07"
     ]  # fmt: skip
 
 
@@ -285,7 +290,7 @@ def test_a_month_that_is_closed_late_makes_none_after_it_necessary(platform: Pla
     ok(ibctl("commissions", "adjust", "ib@x.y", "2025-06", "-5", "--reason", "typo", "--yes"))
     assert "close 2025-06 first" in close(ibctl, "2025-10").stderr
     ok(close(ibctl, "2025-06"))
-    assert "2025-09 is closed: months are closed in their order" in close(ibctl, "2025-08").stderr
+    assert "2025-09 is closed, and months are closed in their order" in close(ibctl, "2025-08").stderr
     ok(close(ibctl, "2025-10"))
     assert payouts(platform) == {6: 0, 9: 30, 10: 25}
 

@@ -190,6 +190,9 @@ def reconcile(
                     f"{row['where']}, {row['reference'] or row['moved']}: {row['finding']}, {row['explanation']}"
                 )
         output.warn(f"{result.findings:,} of the file's movements need somebody")
+    for line in result.kept:
+        output.warn(line)
+    if result.findings or result.kept:
         raise typer.Exit(errors.FINDINGS)
 
 

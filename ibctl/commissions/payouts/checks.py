@@ -38,7 +38,10 @@ def problems(connection: sa.Connection) -> Iterator[tuple[str, str]]:
         shown = ", ".join(f"{row.reference} is {row.status}, its commission {row.found}" for row in astray[:3])
         yield (
             f"{len(astray)} payment(s) and their commissions disagree: {shown}",
-            ("something else than ibctl changed paymentStatus: set it back, or cancel the payment"),
+            (
+                "something else than ibctl changed paymentStatus: where a payment is PAID, set it back; where it is "
+                "PROCESSING, `payouts reconcile` sets it right once it is paid, and `payouts cancel` takes it out"
+            ),
         )
     unbatched = connection.execute(_UNBATCHED).scalar_one()
     if unbatched:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from ibctl import clock, currencies, db
+from ibctl import clock, currencies, db, money
 from ibctl.commissions.payouts import bank_files
 from ibctl.commissions.payouts import evidence_rules as rules
 from ibctl.commissions.payouts import evidence_signs as signs
@@ -28,7 +29,8 @@ from ibctl.tabular.source import open_source
 class Reconciliation:
     """How a file and a batch compare: a row for each movement that concerns the batch; how many are `new`, and `paid`.
 
-    `passed_over` movements are none of the batch's; `open` payments of it are not paid yet.
+    `passed_over` movements are none of the batch's; `open` payments of it are not paid yet. `kept` are sentences, one
+    for each payment that is proven but not marked as paid, since its row says something else.
     """
 
     batch: PayoutBatch
@@ -37,6 +39,7 @@ class Reconciliation:
     paid: int
     passed_over: int
     open: int
+    kept: list[str]
 
     @property
     def findings(self) -> int:
@@ -44,13 +47,14 @@ class Reconciliation:
         return sum(row["open"] for row in self.rows)
 
 
+# One that something else than ibctl made PAID stays as it is.
 _MARK_PAID = sa.text(
     """
     UPDATE "IbCommission" c SET "paymentStatus" = 'PAID', "paidAt" = p.paid_at, "paymentMethod" = :method,
       "paymentReference" = p.reference, "updatedAt" = :now
     FROM unnest(CAST(:ids AS text[]), CAST(:times AS timestamp[]), CAST(:references AS text[]))
       AS p (id, paid_at, reference)
-    WHERE c.id = p.id AND c."paymentStatus" = 'PROCESSING'
+    WHERE c.id = p.id AND c."paymentStatus" <> 'PAID'
     """
 )
 
@@ -78,8 +82,8 @@ def read(path: Path, *, paid_is: Sign | None) -> Evidence:
 def reconcile(session: db.Transaction, batch_id: str, evidence: Evidence) -> Reconciliation:
     """Take a file's movements as evidence for a batch; what was taken before is not taken again.
 
-    Raises RequestError when a commission that is proven to be paid is not PROCESSING any more, or a movement was taken
-    before with the other sign; UsageError when but a sign says that money came back, and nobody told which means what.
+    Raises RequestError when a movement was taken before with the other sign; UsageError when but a sign says that money
+    came back, and nobody told which means what.
     """
     db.lock(session, payouts.LOCK)
     batch = payouts.find(session, batch_id, for_update=True)
@@ -93,12 +97,14 @@ def reconcile(session: db.Transaction, batch_id: str, evidence: Evidence) -> Rec
     judged = list(rules.judge(new, payments))
     session.add_all(_payment(session, batch, one, evidence) for one in judged)
     proven = [items[due.id] for due in dues.values() if due.status == "PROCESSING" and due.proven]
-    paid = _mark_paid(session, batch, proven, dues)
+    kept = _kept(session, batch, proven)
+    paid = [item for item in proven if item.id not in kept]
+    _mark_paid(session, batch, paid, dues)
     by_id = {due.id: due for due in dues.values()}
     old = [_known(known[number], movement, by_id) for number, movement in identified if number in known]
     return Reconciliation(
-        batch, [_row(one) for one in _in_file_order(identified, [*old, *judged])], len(judged), paid,
-        len(new) - len(judged), sum(item.status == "PROCESSING" for item in items.values()),
+        batch, [_row(one) for one in _in_file_order(identified, [*old, *judged])], len(judged), len(paid),
+        len(new) - len(judged), sum(item.status == "PROCESSING" for item in items.values()), list(kept.values()),
     )  # fmt: skip
 
 
@@ -158,25 +164,39 @@ def _payment(session: db.Transaction, batch: PayoutBatch, one: Judged, evidence:
     )  # fmt: skip
 
 
-def _mark_paid(session: Session, batch: PayoutBatch, items: Sequence[PayoutItem], dues: Mapping[str, Due]) -> int:
-    if not items:
-        session.flush()
-        return 0
+def _mark_paid(session: Session, batch: PayoutBatch, items: Sequence[PayoutItem], dues: Mapping[str, Due]) -> None:
     times = [datetime.combine(dues[item.reference].paid_on, time()) for item in items]
     values = {
         "ids": [item.commission_id for item in items], "times": times, "now": clock.now(), "method": batch.method,
         "references": [item.reference for item in items],
     }  # fmt: skip
-    moved = session.execute(_MARK_PAID, values).rowcount  # type: ignore[attr-defined] # a CursorResult
-    if moved != len(items):
-        raise RequestError(
-            f"{len(items) - moved} of the {len(items)} commissions that the file proves to be paid are not PROCESSING "
-            "any more, nothing was written: something else than ibctl changed them"
-        )
+    session.execute(_MARK_PAID, values)
     for item in items:
         item.status = "PAID"
     session.flush()
-    return len(items)
+
+
+def _kept(session: Session, batch: PayoutBatch, proven: Sequence[PayoutItem]) -> dict[str, str]:
+    """Say by their ids which payments are not marked as paid: something else moved their row, and its sum, too.
+
+    A row whose status alone was moved is set right: it is in the batch, and the bank has paid it.
+    """
+    rows = payouts.locked(session, proven)
+    found = ((item, rows.get(item.commission_id)) for item in proven)
+    return {
+        item.id: _moved_away(item, row.status, row.amount, batch.base_currency)
+        for item, row in found
+        if row is not None and row.status != "PROCESSING" and row.amount != item.base_amount
+    }
+
+
+def _moved_away(item: PayoutItem, status: str, amount: Decimal, base: str) -> str:
+    due = money.show(item.base_amount, base)
+    return (
+        f"{item.reference} is paid, but something else than ibctl made its commission {status} with "
+        f"{money.show(amount, base)} instead of {due}: in the web application set it back to PROCESSING and {due}, and "
+        "reconcile the file again"
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- showing

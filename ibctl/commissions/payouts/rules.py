@@ -4,6 +4,8 @@ An IB with a commission in the month is left out of a batch with a code:
 
     excluded        by --exclude
     not_named       by --only, which names others
+    in_payout       a batch has claimed it already, though its row was set back to PENDING outside ibctl
+    money_is_out    its payment was cancelled, and money has left for that, or may have
     held            a hold of it is in force, though its row says PENDING
     not_due         not before its plan's day
     to_calculate    something was booked into the month since it was calculated
@@ -28,7 +30,7 @@ from ibctl.errors import UsageError
 from ibctl.months import Month
 
 # Left out although nobody asked for it: something has to be done about them.
-TROUBLE = ("to_calculate", "no_payee", "no_rate", "too_small", "nothing_due")
+TROUBLE = ("in_payout", "money_is_out", "to_calculate", "no_payee", "no_rate", "too_small", "nothing_due")
 # A rate may be this old: banks publish none on weekends and holidays.
 OLDEST_RATE = timedelta(days=7)
 # What PayPal sends no decimals of, besides what has none (developer.paypal.com/reference/currency-codes).
@@ -104,13 +106,18 @@ class Choice:
 def reason_to_skip(row: Mapping[str, Any], choice: Choice, rates: Mapping[str, Rate]) -> tuple[str, str] | None:
     """Say why a candidate is left out, as a code and in words; None when it is paid.
 
-    `row` has user_id, amount (in the base currency), payableFrom (a date or None), obstacle (see `payable`), and
-    of the payee method and currency (None without one).
+    `row` has user_id, amount (in the base currency), payableFrom (a date or None), obstacle, batch and payment (see
+    `payable`), out (what may be out for a cancelled payment, in words, or None), and of the payee method and currency
+    (None without one).
     """
     if row["user_id"] in choice.exclude:
         return "excluded", "--exclude"
     if choice.only and row["user_id"] not in choice.only:
         return "not_named", "--only names others"
+    if row["obstacle"] == "claimed":
+        return "in_payout", _in_payout(row["batch"], row["payment"])
+    if row["out"] is not None:
+        return "money_is_out", row["out"]
     if row["obstacle"] == "early":
         return "not_due", f"not before {row['payableFrom']}"
     if row["obstacle"] == "stale":
@@ -121,6 +128,26 @@ def reason_to_skip(row: Mapping[str, Any], choice: Choice, rates: Mapping[str, R
     if row["obstacle"] is not None:
         return "held", "a hold is in force: `ibctl commissions release` ends it"
     return _trouble_with_payee(row, choice, rates)
+
+
+def _in_payout(batch: str, payment: str) -> str:
+    if payment == "PAID":
+        return f"was paid in {batch}, and its row says PENDING: set paymentStatus back to PAID in the web application"
+    return (
+        f"is in {batch}, though its row says PENDING: `ibctl commissions payouts reconcile {batch}` sets it right once "
+        "it is paid, `payouts cancel` takes it out"
+    )
+
+
+def still_out(reference: str, batch: str, sent: Decimal, currency: str) -> str:
+    """Say that money is out for a cancelled payment, or that it is not clear whether, and what to do."""
+    if sent:
+        left = f"{currencies.show(sent, currency)} left under {reference} of the cancelled {batch}"
+        return f"{left}: have it returned, then reconcile the return"
+    return (
+        f"it is not clear whether money has left under {reference} of the cancelled {batch}: "
+        f"`ibctl commissions payouts show {batch}` says what is known"
+    )
 
 
 _FINER = "PENDING until `payees set` names another currency; a plan's minimum carries such sums on"

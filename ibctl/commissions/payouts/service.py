@@ -151,8 +151,10 @@ def _candidates(session: Session, month: Month, today: date) -> list[dict[str, A
     """Return the PENDING rows of a month with their payees, and what is in the way of paying them out."""
     locked = session.execute(_CANDIDATES, {"year": month.year, "month": month.month}).mappings().all()
     states = {row["id"]: row for row in payable.rows(session, today=today, month=month)}
+    out, known = payable.still_out(session, month), ("obstacle", "payableFrom", "batch", "payment")
     return [
-        {**row, **{key: states[row["commission_id"]][key] for key in ("obstacle", "payableFrom")}} for row in locked
+        {**row, **{key: states[row["commission_id"]][key] for key in known}, "out": out.get(row["commission_id"])}
+        for row in locked
     ]
 
 
@@ -222,20 +224,11 @@ def _nothing(month: Month, method: str, skipped: Sequence[Skipped]) -> str:
 
 
 def _claim(session: Session, batch: PayoutBatch, items: Sequence[PayoutItem]) -> None:
-    _move(session, _CLAIM, [item.commission_id for item in items])
+    values = {"ids": [item.commission_id for item in items], "now": clock.now()}
+    session.execute(_CLAIM, values)
     session.add(batch)
     session.add_all(items)
     session.flush()
-
-
-def _move(session: Session, statement: sa.TextClause, commissions: Sequence[str]) -> None:
-    result = session.execute(statement, {"ids": list(commissions), "now": clock.now()})
-    moved = result.rowcount  # type: ignore[attr-defined] # a CursorResult, which Session.execute does not say
-    if moved != len(commissions):
-        raise RequestError(
-            f"{len(commissions) - moved} of {len(commissions)} commissions were changed outside ibctl meanwhile, "
-            "nothing was written: run it again"
-        )
 
 
 # --------------------------------------------------------------------------------------------------------------- cancel
@@ -273,7 +266,8 @@ def items(session: Session, batch: PayoutBatch, *, status: str | None = None) ->
 def cancel(session: Session, batch_id: str, *, only: Sequence[str] = ()) -> list[PayoutItem]:
     """Give back the commissions of a batch, or those of some IBs, that are not paid: they are PENDING again.
 
-    Raises RequestError when there is nothing left to cancel, or money has left for one of them.
+    One that something else than ibctl made PENDING or HELD stays so. Raises RequestError when there is nothing left to
+    cancel, money has left for one of them, or something else than ibctl made one PAID.
     """
     db.lock(session, LOCK)
     batch = find(session, batch_id, for_update=True)
@@ -285,11 +279,40 @@ def cancel(session: Session, batch_id: str, *, only: Sequence[str] = ()) -> list
             "stays so: `ibctl commissions payouts export` pays what came back, to the payee as it is then"
         )
     _require_untouched(session, batch, found)
-    _move(session, _RELEASE, [item.commission_id for item in found])
+    _release(session, found)
     for item in found:
         item.status, item.claim = "CANCELLED", None
     session.flush()
     return found
+
+
+_LOCKED = sa.text(
+    """
+    SELECT id, "paymentStatus" AS status, "totalPayout"::numeric AS amount FROM "IbCommission"
+    WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
+    """
+)
+
+
+def locked(session: Session, items: Iterable[PayoutItem]) -> dict[str, Any]:
+    """Return the commissions of payments by their ids, each with its status and amount, and keep others from them.
+
+    One that the web application has deleted is not among them.
+    """
+    return {row.id: row for row in session.execute(_LOCKED, {"ids": [item.commission_id for item in items]})}
+
+
+def _release(session: Session, found: Sequence[PayoutItem]) -> None:
+    rows = locked(session, found)
+    paid = [
+        item.reference for item in found if item.commission_id in rows and rows[item.commission_id].status == "PAID"
+    ]
+    if paid:
+        raise RequestError(
+            f"something else than ibctl made the commissions of {output.some(paid)} PAID, nothing was cancelled: set "
+            "their paymentStatus back to PENDING in the web application, or cancel the others with --only"
+        )
+    session.execute(_RELEASE, {"ids": list(rows), "now": clock.now()})
 
 
 def _require_untouched(session: Session, batch: PayoutBatch, found: Sequence[PayoutItem]) -> None:

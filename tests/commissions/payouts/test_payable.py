@@ -10,6 +10,7 @@ import pytest
 from ibctl import db, ids
 from ibctl.commissions.payouts import payable
 from tests.commissions.conftest import Platform
+from tests.commissions.payout_cases import create, payee
 from tests.conftest import Result
 
 Run = Callable[..., Result]
@@ -39,6 +40,14 @@ def test_a_pending_row_can_be_paid_once_its_month_is_over(ib: str) -> None:
 def test_a_row_of_another_status_cannot(ib: str, platform: Platform, status: str) -> None:
     platform.sql('UPDATE "IbCommission" SET "paymentStatus" = %s', status)
     assert state() == (30, status)
+
+
+def test_a_row_that_a_batch_has_claimed_cannot_whatever_it_says(ib: str, platform: Platform, ibctl: Run) -> None:
+    payee(platform, "ib@x.y")
+    create(ibctl)
+    assert state() == (30, "PROCESSING")
+    platform.sql('UPDATE "IbCommission" SET "paymentStatus" = \'PENDING\'')
+    assert state() == (30, "claimed")
 
 
 def test_a_row_that_does_not_know_of_an_adjustment_has_to_be_calculated_again(

@@ -314,6 +314,30 @@ def test_no_undo_moves_a_payment_status(platform: Platform, sql: Sql, ibctl: Run
     assert {row[2] for row in payments(sql)} == {"CANCELLED"}
 
 
+@pytest.mark.parametrize("status", ["PENDING", "HELD"])
+def test_a_row_that_something_else_moved_is_given_back_all_the_same(
+    platform: Platform, sql: Sql, ibctl: Run, status: str
+) -> None:
+    two(platform)
+    create(ibctl)
+    sql('UPDATE "IbCommission" SET "paymentStatus" = %s WHERE id = \'c-a-10\'', status)
+    assert ibctl(*CANCEL, "2025-10-1", "--yes").exit_code == 0
+    assert statuses(sql) == {"a@x.y": status, "b@x.y": "PENDING"}
+    assert "payouts:" not in ibctl("doctor").stdout
+
+
+def test_a_row_that_something_else_made_paid_is_not_cancelled_and_named(
+    platform: Platform, sql: Sql, ibctl: Run
+) -> None:
+    two(platform)
+    create(ibctl)
+    sql("UPDATE \"IbCommission\" SET \"paymentStatus\" = 'PAID' WHERE id = 'c-a-10'")
+    ended = ibctl(*CANCEL, "2025-10-1", "--yes")
+    assert (ended.exit_code, "made the commissions of IB202510B1N00001 PAID" in ended.stderr) == (3, True)
+    assert ibctl(*CANCEL, "2025-10-1", "--only", "b@x.y", "--yes").exit_code == 0
+    assert statuses(sql) == {"a@x.y": "PAID", "b@x.y": "PENDING"}
+
+
 # -------------------------------------------------------------------------------------------------------------- approve
 
 

@@ -235,13 +235,43 @@ def test_a_dry_run_says_what_would_be_paid(batch: Platform, sql: Sql, ibctl: Run
     assert statuses(sql)["a@x.y"] == "PROCESSING"
 
 
-def test_a_row_that_something_else_moved_stops_all(batch: Platform, sql: Sql, ibctl: Run) -> None:
-    sql("UPDATE \"IbCommission\" SET \"paymentStatus\" = 'HELD' WHERE id = 'c-a-10'")
-    ended = ibctl(*RECONCILE, csv_file(paid(A, "100"), paid(B, "50.25")))
-    assert ended.exit_code == 3
-    assert "1 of the 2 commissions that the file proves to be paid are not PROCESSING" in ended.stderr
-    assert statuses(sql) == {"a@x.y": "HELD", "b@x.y": "PROCESSING"}
-    assert sql("SELECT count(*) FROM ibctl.payout_payment") == [(0,)]
+@pytest.mark.parametrize("status", ["PENDING", "HELD"])
+def test_a_row_whose_status_something_else_moved_is_set_right_by_the_proof(
+    batch: Platform, sql: Sql, ibctl: Run, status: str
+) -> None:
+    moved(sql, status)
+    reconcile(ibctl, paid(A, "100", 4), paid(B, "50.25"), code=0)
+    assert statuses(sql) == {"a@x.y": "PAID", "b@x.y": "PAID"}
+    columns = sql('SELECT "paidAt", "paymentReference" FROM "IbCommission" WHERE id = \'c-a-10\'')
+    assert columns == [(datetime(2025, 11, 4), A)]
+    assert "payouts:" not in ibctl("doctor").stdout
+
+
+def test_a_row_whose_sum_something_else_moved_too_waits_alone_and_is_named(
+    batch: Platform, sql: Sql, ibctl: Run
+) -> None:
+    moved(sql, "PENDING", 120)
+    file = csv_file(paid(A, "100"), paid(B, "50.25"))
+    ended = ibctl(*RECONCILE, file)
+    assert (ended.exit_code, statuses(sql)) == (7, {"a@x.y": "PENDING", "b@x.y": "PAID"})
+    assert f"{A} is paid, but something else than ibctl made its commission PENDING with 120.00 USD" in ended.stderr
+    assert "batch 2025-10-1: 1 paid now, 1 not paid yet" in ended.stderr
+    moved(sql, "PROCESSING", 100)
+    assert (ibctl(*RECONCILE, file).exit_code, statuses(sql)["a@x.y"]) == (0, "PAID")
+
+
+def test_a_row_that_something_else_made_paid_keeps_what_it_says(batch: Platform, sql: Sql, ibctl: Run) -> None:
+    moved(sql, "PAID")
+    before = sql("SELECT to_jsonb(c) FROM \"IbCommission\" c WHERE id = 'c-a-10'")
+    reconcile(ibctl, paid(A, "100"), paid(B, "50.25"), code=0)
+    assert sql("SELECT to_jsonb(c) FROM \"IbCommission\" c WHERE id = 'c-a-10'") == before
+    assert sql("SELECT status FROM ibctl.payout_item") == [("PAID",), ("PAID",)]
+
+
+def moved(sql: Sql, status: str, payout: float = 100) -> None:
+    """What the web application may do to a@x.y's row."""
+    values = '"paymentStatus" = %s, "totalPayout" = %s'
+    sql(f"UPDATE \"IbCommission\" SET {values} WHERE id = 'c-a-10'", status, payout)
 
 
 def test_nothing_personal_of_the_banks_file_is_kept(batch: Platform, sql: Sql, ibctl: Run) -> None:

@@ -8,6 +8,7 @@ or traceback can show the plaintext; `reveal` is the one way to it.
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import re
@@ -170,6 +171,15 @@ def _unhex(value: Any) -> bytes:
 def seal(plaintext: str) -> Sealed:
     """Encrypt with the configured key, ready to be put into an encrypted column."""
     return Sealed(encrypt(plaintext, config.settings().encryption_key or ""))
+
+
+def fingerprint(*plaintexts: str) -> str:
+    """Return what is the same for the same texts under the same key, and tells nothing of them: HMAC-SHA-256 in hex.
+
+    Raises ConfigError for the key.
+    """
+    key = key_bytes(config.settings().encryption_key)
+    return hmac.new(key, json.dumps(["fingerprint", *plaintexts]).encode(), "sha256").hexdigest()
 
 
 def reveal(row: Any, attribute: str) -> str | None:

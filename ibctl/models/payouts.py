@@ -8,7 +8,7 @@ import datetime as dt
 from decimal import Decimal
 
 from sqlalchemy import BigInteger, Column, Date, Index, Integer, Numeric, Text
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlmodel import Field, SQLModel
 
 from ibctl import clock, ids
@@ -60,6 +60,10 @@ class PayoutBatch(SQLModel, table=True):
     # The second signature.
     approved_at: dt.datetime | None = Field(default=None, sa_column=Column("approvedAt", TIMESTAMP(precision=3)))
     approved_by: str | None = Field(default=None, sa_column=Column("approvedBy", Text))
+    # What it covers beside the batch's own payees: digests of payments that came back and their new accounts.
+    approved_redirects: list[str] = Field(
+        default_factory=list, sa_column=Column("approvedRedirects", ARRAY(Text), nullable=False)
+    )
     # When the first file was written. Since then money may have left.
     exported_at: dt.datetime | None = Field(default=None, sa_column=Column("exportedAt", TIMESTAMP(precision=3)))
 
@@ -139,7 +143,8 @@ class PayoutOrderLine(SQLModel, table=True):
     # account for is no news of this one.
     ended: int = Field(sa_column=Column("ended", Integer, nullable=False))
     since: dt.date | None = Field(default=None, sa_column=Column("since", Date))
-    # Of a payment that had come back, the payee's of that day, where that was another than the batch's; else NULL.
+    # Of a payment that had come back, or a part of it, the payee's of that day, where that was another than the
+    # batch's; else NULL.
     name: Sealed | None = Field(default=None, sa_column=Column("name", SealedText))
     account: Sealed | None = Field(default=None, sa_column=Column("account", SealedText))
 

@@ -274,6 +274,7 @@ def upgrade() -> None:
         sa.Column("createdBy", sa.Text, nullable=False),
         sa.Column("approvedAt", TIMESTAMP(precision=3)),
         sa.Column("approvedBy", sa.Text),
+        sa.Column("approvedRedirects", ARRAY(sa.Text), nullable=False),
         sa.Column("exportedAt", TIMESTAMP(precision=3)),
         schema="ibctl",
     )

@@ -58,7 +58,7 @@ def set_(
     The holder's name and the account come from hidden prompts, or as two lines
     from stdin where there is no terminal. They are kept encrypted, and shown
     only in part. Batches that were made before keep what they were made with;
-    only what was sent and comes back whole is paid to the new payee.
+    only what was sent and comes back is paid to the new payee.
 
     Example: ibctl commissions payees set ib@x.y --currency EUR
     """

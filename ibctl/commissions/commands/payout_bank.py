@@ -70,7 +70,8 @@ def export(
     That is what is due and, by the evidence so far, not out. What went out is
     in a later file only when it was short or came back, even after it was paid;
     where there is nothing of the kind, the last file is written again. What
-    came back whole goes to the payee as it is now, and where that is, is said.
+    came back, whole or in part, goes to the payee as it is now, and where that
+    is, is said.
 
     The files are numbered; `payouts show` says which payment is in which. What
     was written in vain can be taken back with --instead-of: make sure that

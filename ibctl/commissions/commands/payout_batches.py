@@ -247,7 +247,8 @@ def approve(
     """Put the second signature under a batch; not the one who made it.
 
     With IBCTL_REQUIRE_APPROVAL=true no batch is exported without it, and what
-    came back goes to no other account unless it is given once more.
+    came back goes to no other account unless it is given once more, for that
+    very account and not by the one who named it.
 
     Example: ibctl commissions payouts approve 2025-10-1
     """
@@ -256,13 +257,13 @@ def approve(
         left = payout_orders.left(reading, found)
         items = [one.item for one in left]
         effect = payouts.effect(items, found.base_currency)
-        elsewhere = [one.words for one in payout_destinations.find(reading, found, left).redirects.values()]
+        destinations = payout_destinations.find(reading, found, left)
         _warn_of_new_destinations(payouts.moved(reading, items))
-    for line in elsewhere:
-        output.warn(line)
+    for one in destinations.redirects.values():
+        output.warn(one.words)
     output.confirm(f"approve batch {found.id} of {found.created_by}: {effect}", yes=yes or dry_run)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
-        approved = approving.approve(session, batch)
+        approved = approving.approve(session, batch, destinations.digests)
     for_good(session.written, f"batch {approved.id} approved by {approved.approved_by}: {effect}")
     if not dry_run:
         output.note(f"a signature stays; `{_cancelling(approved.id)}` gives back the whole batch, while nothing is out")

@@ -1,7 +1,7 @@
-"""Whose account a payment goes to: the batch's copy; once all of it came back, the payee's as it is by then.
+"""Whose account a payment goes to: the batch's copy; once it came back, or a part of it, the payee's as it is by then.
 
-What comes back was sent to a wrong account, more often than not: it can only be paid to another one. That is none that
-the second signature was put under, unless it came later.
+What comes back was sent to a wrong account, more often than not: it can only be paid to another one. The second
+signature covers that one if it was put under this very account, which is known again by its digest.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from ibctl import crypto
@@ -21,11 +22,12 @@ from ibctl.models.payouts import Payee, PayoutBatch, PayoutItem, PayoutOrderLine
 class Redirect:
     """A payment that came back and goes to the payee as it is now, which is another than the batch's.
 
-    `signed`: the batch's second signature was given when that could be known.
+    `digest` stands for the payment and its account, `signed`: the batch's second signature was given for them.
     """
 
     left: Left
     payee: Payee
+    digest: str
     signed: bool
 
     @property
@@ -42,6 +44,11 @@ class Destinations:
     homeless: Mapping[str, str]
 
     @property
+    def digests(self) -> list[str]:
+        """What a signature under all of these is a signature under."""
+        return sorted(one.digest for one in self.redirects.values())
+
+    @property
     def unsigned(self) -> list[str]:
         """The emails of those whose new payee the second signature does not cover."""
         return [one.left.email for one in self.redirects.values() if not one.signed]
@@ -49,7 +56,7 @@ class Destinations:
 
 def find(session: Session, batch: PayoutBatch, left: Iterable[Left]) -> Destinations:
     """Say where payments go that are not under way. Raises SecretError, ConfigError, when one came back."""
-    returned = [one for one in left if one.returned_at is not None and not one.under_way]
+    returned = [one for one in left if one.returned and not one.under_way]
     payees = _payees(session, returned)
     redirects, homeless = {}, {}
     for one in returned:
@@ -57,7 +64,8 @@ def find(session: Session, batch: PayoutBatch, left: Iterable[Left]) -> Destinat
         if payee is None or (payee.method, payee.currency) != (batch.method, one.item.currency):
             homeless[one.item.id] = _homeless(batch, one, payee)
         elif _opened(payee) != _opened(one.item):
-            redirects[one.item.id] = Redirect(one, payee, _is_signed(batch, one, payee))
+            digest = crypto.fingerprint(batch.id, one.item.id, *_opened(payee))
+            redirects[one.item.id] = Redirect(one, payee, digest, digest in batch.approved_redirects)
     return Destinations(redirects, homeless)
 
 
@@ -76,9 +84,27 @@ def _opened(row: Payee | PayoutItem | PayoutOrderLine) -> tuple[str, str]:
     return crypto.reveal(row, "name") or "", crypto.reveal(row, "account") or ""
 
 
-def _is_signed(batch: PayoutBatch, one: Left, payee: Payee) -> bool:
-    known = (one.returned_at, payee.changed_at)
-    return batch.approved_at is not None and all(day is not None and day < batch.approved_at for day in known)
+# Whoever wrote the payee as it is, and whoever wrote it last: an `undo` brings back what another one wrote.
+_NAMED_BY = sa.text(
+    """
+    SELECT p.id, s.actor FROM ibctl.payee p JOIN ibctl.change c ON c."rowId" = p.id AND c."tableName" = 'payee'
+    JOIN ibctl.change_set s ON s.id = c."changeSetId"
+    WHERE p.id = ANY(:ids) AND (c."after" = CAST(p AS text) OR s.id = (
+      SELECT max(l."changeSetId") FROM ibctl.change l WHERE l."rowId" = p.id AND l."tableName" = 'payee'))
+    """
+)
+
+
+def named_by(session: Session, found: Destinations, actor: str) -> list[str]:
+    """Return the emails of those whose new account this administrator named."""
+    redirects = {one.payee.id: one.left.email for one in found.redirects.values()}
+    rows = session.execute(_NAMED_BY, {"ids": list(redirects)})
+    return sorted({redirects[row.id] for row in rows if is_same(row.actor, actor)})
+
+
+def is_same(one: str, other: str) -> bool:
+    """Say whether two names of administrators are one's."""
+    return one.strip().casefold() == other.strip().casefold()
 
 
 def of_line(line: PayoutOrderLine, item: PayoutItem) -> tuple[str, str]:

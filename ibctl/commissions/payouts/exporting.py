@@ -23,7 +23,7 @@ from ibctl.models.payouts import PayoutBatch, PayoutOrder, PayoutOrderLine
 
 @dataclass(frozen=True)
 class Returned:
-    """A payment that came back whole and goes out again: to where, as far as that is shown, and whether elsewhere."""
+    """A payment that came back, or a part of it, and goes out again: to where, as far as is shown; is it elsewhere?"""
 
     reference: str
     email: str
@@ -151,7 +151,7 @@ def _written(session: Session, batch: PayoutBatch, order: PayoutOrder, layout: s
     return Exported(
         payout_files.make(layout, _order(batch, layout, order), payments), order.number, again=True,
         withheld=_unclear(left), homeless=[],
-        returned=[_returned(one, lines[one.item.id]) for one in current if one.returned_at is not None],
+        returned=[_returned(one, lines[one.item.id]) for one in current if one.returned],
         earlier=[one.item.reference for one in under_way if one.number != order.number],
         known=[item.reference for item in payouts.items(session, batch) if item.id in known], stale=stale,
     )  # fmt: skip
@@ -186,8 +186,8 @@ def _require_signature_after(batch: PayoutBatch, unsigned: Sequence[str]) -> Non
     if config.settings().require_approval and unsigned:
         raise RequestError(
             f"what came back would go to another account than the one that batch {batch.id} was approved with, for "
-            f"{output.some(unsigned)}: somebody else than {batch.created_by} has to approve it once more, with "
-            f"`ibctl commissions payouts approve {batch.id}`"
+            f"{output.some(unsigned)}: somebody else than {batch.created_by} has to approve it once more, and not who "
+            f"named that account: `ibctl commissions payouts approve {batch.id}`"
         )
 
 

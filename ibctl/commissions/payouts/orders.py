@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
 import sqlalchemy as sa
@@ -26,10 +26,10 @@ from ibctl.models.payouts import Payee, PayoutBatch, PayoutItem, PayoutOrder, Pa
 class Left:
     """A payment, not cancelled, of which something is not out; of a paid one, what came back.
 
-    `unclear`: it may be paid, in another currency, or by a file whose signs were misread. `returned_at` is when it
-    became known that all of it came back. `number` is the last file that it went out in, as `line`; `under_way` says
-    that it is not known what became of it there. `moved` counts the movements that are known of it, `ended` those that
-    tell what became of it in a file, and `since` is the day of the last one.
+    `unclear`: it may be paid, in another currency, or by a file whose signs were misread. `returned`: the last that is
+    known of it is that it came back, or a part of it. `number` is the last file that it went out in, as `line`;
+    `under_way` says that it is not known what became of it there. `moved` counts the movements that are known of it,
+    `ended` those that tell what became of it in a file, and `since` is the day of the last one.
     """
 
     item: PayoutItem
@@ -39,7 +39,7 @@ class Left:
     moved: int
     ended: int
     since: date | None
-    returned_at: datetime | None
+    returned: bool
     number: int | None
     line: str | None
     under_way: bool
@@ -66,13 +66,14 @@ WINDOW own AS (PARTITION BY l."itemId") ORDER BY l."itemId", o.number DESC
 # the last one where that is the first and nothing was known before, else when it is booked after it was written.
 _NEWS = f"""
 SELECT m."itemId", count(*) AS moved, max(m."bookedOn") AS since,
-  max(m."createdAt") FILTER (WHERE m.direction = 'credit') AS returned_at,
+  bool_or(m.direction = 'credit') AS back,
+  (array_agg(m.direction ORDER BY m."bookedOn" DESC, m.direction, m.id DESC) FILTER (WHERE m.ours))[1] AS last,
   count(DISTINCT (m.currency, m."bookedOn", m.amount)) FILTER (WHERE m.direction = 'debit') AS debits,
   count(DISTINCT (m."bookedOn", m.amount)) FILTER (WHERE m.whole) AS whole,
   coalesce(bool_or(m."bookedOn" > coalesce(m.since, '-infinity') AND (m.direction = 'debit'
     OR m.whole AND (m.files = 1 AND m.since IS NULL OR m."bookedOn" > m.written))), false) AS fresh
 FROM (
-  SELECT m.*, l.since, l.files, l.written,
+  SELECT m.*, l.since, l.files, l.written, m.currency = k.currency AS ours,
     m.unseen AND m.amount >= coalesce(l.asked, k.amount) AND m.currency = k.currency AS whole
   FROM ({MOVEMENTS}) m JOIN ibctl.payout_item k ON k.id = m."itemId"
   LEFT JOIN ({LAST}) l ON l."itemId" = m."itemId" WHERE m."batchId" = :batch
@@ -82,7 +83,7 @@ _LEFT = sa.text(
     f"""
     SELECT i.id, coalesce(u.email, i."userId") AS email, n.sent, n.strange OR n.doubtful AS unclear,
       coalesce(p.moved, 0) AS moved, coalesce(p.debits + p.whole, 0) AS ended, p.since,
-      CASE WHEN n.sent = 0 THEN p.returned_at END AS returned_at, o.number, o.line,
+      coalesce(n.sent = 0 AND p.back OR p.last = 'credit', false) AS returned, o.number, o.line,
       coalesce(coalesce(p.moved, 0) <= o.moved OR NOT (p.fresh OR p.debits > o.ended), false) AS under_way
     FROM ibctl.payout_item i JOIN ({NET}) n USING (id) LEFT JOIN "User" u ON u.id = i."userId"
     LEFT JOIN ({LAST}) o ON o."itemId" = i.id LEFT JOIN ({_NEWS}) p ON p."itemId" = i.id
@@ -139,7 +140,7 @@ def place(
     session.add(order)
     before = redirected(session, batch)
     for one in chosen:
-        rest = before.get(one.line or "") if one.returned_at is None else None
+        rest = before.get(one.line or "") if not one.returned else None
         session.add(_line(order, one, payees.get(one.item.id) or rest))
     session.flush()
     return order

@@ -1,8 +1,7 @@
-"""What came back and is paid again: to which account, with whose signature, and in which file."""
+"""What came back and is paid again: to which account, and in which file."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,45 +10,12 @@ from typing import Any
 import pytest
 
 from tests.commissions.conftest import Platform
-from tests.commissions.payout_cases import CANCEL, IBANS, SHOW, act_as, create, statuses, two
+from tests.commissions.payout_cases import CANCEL, IBANS, SHOW, create, statuses, two
+from tests.commissions.payouts.returned_cases import EXPORT, RECONCILE, A, B, paid_to, payee, reported
 from tests.conftest import Result
 
 Run = Callable[..., Result]
 Sql = Callable[..., list[tuple[Any, ...]]]
-RECONCILE = ("commissions", "payouts", "reconcile", "2025-10-1", "bank.csv")
-EXPORT = ("commissions", "payouts", "export", "2025-10-1", "-o", "out")
-APPROVE = ("commissions", "payouts", "approve", "2025-10-1", "--yes")
-A, B = "IB202510B1N00001", "IB202510B1N00002"
-
-
-def reported(ibctl: Run, *rows: str) -> None:
-    """The bank tells of movements: reference, amount, day of November, debit or credit."""
-    lines = [f"{name},{amount},USD,2025-11-{day},{way}" for name, amount, day, way in (row.split() for row in rows)]
-    Path("bank.csv").write_text("\n".join(["reference,amount,currency,date,direction", *lines]) + "\n")
-    assert ibctl(*RECONCILE).exit_code in (0, 7)
-
-
-def payee(ibctl: Run, email: str, account: str = IBANS[2], *more: str) -> None:
-    assert ibctl("commissions", "payees", "set", email, *more, input=f"Rosa Vidal\n{account}\n").exit_code == 0
-
-
-def paid_to(number: int = 1) -> dict[str, tuple[str, str]]:
-    """Amount and account of each payment in a file of the batch."""
-    with Path(f"out/payout-2025-10-1{'' if number == 1 else f'-{number}'}.csv").open() as stream:
-        return {one["reference"]: (one["amount"], one["account"]) for one in csv.DictReader(stream)}
-
-
-@pytest.fixture
-def returned(platform: Platform, ibctl: Run) -> Platform:
-    """File 1 of batch 2025-10-1 went out; a@x.y's 100.00 USD were PAID by it and came back; of b@x.y's 50.25 nothing
-    is known."""
-    two(platform)
-    create(ibctl)
-    assert ibctl(*EXPORT).exit_code == 0
-    reported(ibctl, f"{A} 100.00 04 debit")
-    reported(ibctl, f"{A} 100.00 06 credit")
-    assert statuses(platform.sql)["a@x.y"] == "PAID"
-    return platform
 
 
 # ---------------------------------------------------------------------------------------------------------- to another
@@ -92,6 +58,17 @@ def test_a_payment_that_was_never_paid_and_came_back_goes_there_too(platform: Pl
     payee(ibctl, "a@x.y")
     ibctl(*EXPORT)
     assert paid_to(2) == {A: ("100.00", IBANS[2])}
+
+
+def test_what_came_back_less_the_banks_fee_goes_there_too(platform: Platform, ibctl: Run) -> None:
+    two(platform)
+    create(ibctl)
+    ibctl(*EXPORT)
+    reported(ibctl, f"{A} 100.00 04 debit", f"{A} 97.50 06 credit")
+    payee(ibctl, "a@x.y")
+    ended = ibctl(*EXPORT)
+    assert paid_to(2) == {A: ("97.50", IBANS[2])}
+    assert f"{A} came back, and goes to another account now, a@x.y's: R… V…, ES… 1332" in ended.stderr
 
 
 def test_the_rest_of_what_is_short_goes_where_the_first_part_went(platform: Platform, ibctl: Run) -> None:
@@ -152,51 +129,6 @@ def test_what_was_paid_is_not_cancelled_when_it_came_back_and_the_way_out_is_nam
     ended = ibctl(*CANCEL, "2025-10-1", "--only", "a@x.y", "--yes")
     assert (ended.exit_code, statuses(sql)["a@x.y"]) == (3, "PAID")
     assert "what is PAID stays so: `ibctl commissions payouts export` pays what came back" in ended.stderr
-
-
-# ----------------------------------------------------------------------------------------------------- second signature
-
-
-def test_another_account_needs_another_signature_where_signatures_are_asked_for(
-    returned: Platform, sql: Sql, ibctl: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    act_as(monkeypatch, "anna")
-    assert ibctl(*APPROVE).exit_code == 0
-    payee(ibctl, "a@x.y")
-    monkeypatch.setenv("IBCTL_REQUIRE_APPROVAL", "true")
-    act_as(monkeypatch, "tester")
-    refused = ibctl(*EXPORT)
-    assert (refused.exit_code, "would go to another account" in refused.stderr) == (3, True)
-    assert "for a@x.y: somebody else than tester has to approve it once more" in refused.stderr
-    assert sql("SELECT count(*) FROM ibctl.payout_order") == [(1,)]
-    assert ibctl(*APPROVE).exit_code == 3
-    act_as(monkeypatch, "anna")
-    signed = ibctl(*APPROVE)
-    assert signed.exit_code == 0
-    assert f"Warning: {A} came back, and goes to a@x.y's R… V…, ES… 1332" in signed.stderr
-    assert ibctl(*EXPORT).exit_code == 0
-    assert paid_to(2) == {A: ("100.00", IBANS[2])}
-    again = ibctl(*APPROVE)
-    assert (again.exit_code, "was approved already, by anna" in again.stderr) == (3, True)
-
-
-def test_a_signature_from_before_the_return_covers_no_new_account(
-    platform: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The payee was changed, then the batch signed as it was made, and then its money came back."""
-    two(platform)
-    create(ibctl)
-    payee(ibctl, "a@x.y")
-    monkeypatch.setenv("IBCTL_REQUIRE_APPROVAL", "true")
-    act_as(monkeypatch, "anna")
-    assert ibctl(*APPROVE).exit_code == 0
-    assert ibctl(*EXPORT).exit_code == 0
-    assert paid_to()[A] == ("100.00", IBANS[0])
-    reported(ibctl, f"{A} 100.00 04 debit", f"{A} 100.00 06 credit")
-    assert "would go to another account" in ibctl(*EXPORT).stderr
-    assert ibctl(*APPROVE).exit_code == 0
-    assert ibctl(*EXPORT).exit_code == 0
-    assert paid_to(2)[A] == ("100.00", IBANS[2])
 
 
 # ------------------------------------------------------------------------------------------------------------ its files

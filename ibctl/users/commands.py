@@ -208,8 +208,11 @@ def set_role(
     if effect is not None:
         output.confirm(effect, yes=yes or dry_run)
     with db.transaction(dry_run=dry_run, reason=reason) as session:
+        unearned = service.unearned(session, user, role)
         changed = service.set_role(session, user, role=role)
     _announce(session.written, f"{changed.email} is {changed.role} now", nothing=f"{changed.email} is {changed.role}")
+    if unearned:
+        output.warn(f"{unearned}; what is owed of it, `ibctl commissions adjust` books")
 
 
 def _announce(written: db.Written, done: str, *, nothing: str) -> None:

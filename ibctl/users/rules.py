@@ -98,18 +98,38 @@ class Holdings:
         return f"{leads} and {_sum_of(self.unpaid, self.unpaid_total, self.currency)}"
 
 
+@dataclass(frozen=True)
+class Uncounted:
+    """Leads that qualified in open months and are in no commission yet, and the sum of their CPA, in `currency`."""
+
+    leads: int
+    cpa: Decimal
+    currency: str
+
+    @property
+    def as_admin(self) -> str | None:
+        """Say that they earn an ADMIN nothing; None when there is none."""
+        if not self.leads:
+            return None
+        are = "is" if self.leads == 1 else "are"
+        return (
+            f"{rendering.counted(self.leads, 'qualified lead')} of open months, with a CPA of "
+            f"{money.show(self.cpa, self.currency)}, {are} in no commission yet and will earn nothing"
+        )
+
+
 def deactivation_effect(held: Holdings) -> str:
     """Say what deactivating the accounts does, and what it leaves as it is."""
     who = held.emails[0] if len(held.emails) == 1 else f"{len(held.emails):,} accounts"
     return f"{who} can no longer sign in" + ("" if held.nothing else f"; {held} stay as they are")
 
 
-def promotion_effect(held: Holdings) -> str | None:
+def promotion_effect(held: Holdings, uncounted: Uncounted) -> str | None:
     """Say what making an IB an administrator does to what it earns; None when nothing hangs on it.
 
     Of its unpaid commissions, those of closed months and those in a payout stay; the others are calculated again.
     """
-    if held.nothing:
+    if held.nothing and not uncounted.leads:
         return None
     stay = rendering.counted(held.leads, "lead")
     if settled := held.unpaid - held.open:
@@ -121,7 +141,8 @@ def promotion_effect(held: Holdings) -> str | None:
         again = (
             f"; the next run calculates {sum_} of open months without leads and ad spend, unless they are closed first"
         )
-    return f"{held.emails[0]} becomes an ADMIN and earns no more commissions; {stay} stay as they are{again}"
+    lost = f"; {uncounted.as_admin}, unless their months are closed first" if uncounted.leads else ""
+    return f"{held.emails[0]} becomes an ADMIN and earns no more commissions; {stay} stay as they are{again}{lost}"
 
 
 def _sum_of(count: int, total: Decimal, currency: str) -> str:

@@ -15,7 +15,7 @@ from ibctl.errors import NotFoundError, RequestError, UsageError
 from ibctl.models.commissions import ClosedMonth
 from ibctl.models.ledger import ChangeSet, change
 from ibctl.models.platform import FacebookAdAccount, IbCommission, Lead, Role, User
-from ibctl.users import rules
+from ibctl.users import rules, uncounted
 
 # Among how many accounts a misspelt one is looked for.
 CANDIDATES = 5_000
@@ -173,8 +173,19 @@ def deactivation_effect(session: Session, who: Sequence[str]) -> str | None:
 def role_effect(session: Session, who: str, role: Role) -> str | None:
     """Say what giving an account this role does to what it earns; None when it does nothing. Raises as `find` does."""
     user = find(session, who)
-    is_promotion = user.role is Role.IB and role is Role.ADMIN
-    return rules.promotion_effect(holdings(session, [user])) if is_promotion else None
+    if not _is_promotion(user, role):
+        return None
+    return rules.promotion_effect(holdings(session, [user]), uncounted.find(session, user))
+
+
+def unearned(session: Session, who: str, role: Role) -> str | None:
+    """Say what earns nothing once an account has this role, and that no run will name; None when nothing does."""
+    user = find(session, who)
+    return uncounted.find(session, user).as_admin if _is_promotion(user, role) else None
+
+
+def _is_promotion(user: User, role: Role) -> bool:
+    return user.role is Role.IB and role is Role.ADMIN
 
 
 # ------------------------------------------------------------------------------------------------------------- changing

@@ -144,20 +144,28 @@ def test_the_effect_of_a_deactivation_names_leads_and_money() -> None:
     assert rules.deactivation_effect(held(["a@x.y"])) == "a@x.y can no longer sign in"
 
 
+NONE = rules.Uncounted(0, Decimal(0), "USD")
+
+
 def test_making_an_ib_an_administrator_is_worth_a_question_only_when_something_hangs_on_it() -> None:
-    assert rules.promotion_effect(held(["a@x.y"])) is None
-    assert rules.promotion_effect(held(["a@x.y"], 3, 1, "0.5")) == (
+    assert rules.promotion_effect(held(["a@x.y"]), NONE) is None
+    assert rules.promotion_effect(held(["a@x.y"], 3, 1, "0.5"), NONE) == (
         "a@x.y becomes an ADMIN and earns no more commissions; "
         "3 leads and 1 unpaid commission (0.50 USD) of closed months or in payouts stay as they are"
     )
-    assert rules.promotion_effect(held(["a@x.y"], 3, 3, "570", 2, "270")) == (
+    assert rules.promotion_effect(held(["a@x.y"], 3, 3, "570", 2, "270"), NONE) == (
         "a@x.y becomes an ADMIN and earns no more commissions; "
         "3 leads and 1 unpaid commission (300.00 USD) of closed months or in payouts stay as they are; "
         "the next run calculates 2 unpaid commissions (270.00 USD) of open months without leads and ad spend, "
         "unless they are closed first"
     )
-    assert rules.promotion_effect(held(["a@x.y"], 3)) == (
+    assert rules.promotion_effect(held(["a@x.y"], 3), NONE) == (
         "a@x.y becomes an ADMIN and earns no more commissions; 3 leads stay as they are"
+    )
+    assert rules.promotion_effect(held(["a@x.y"], 3), rules.Uncounted(2, Decimal("1000.5"), "USD")) == (
+        "a@x.y becomes an ADMIN and earns no more commissions; 3 leads stay as they are; 2 qualified leads of open "
+        "months, with a CPA of 1,000.50 USD, are in no commission yet and will earn nothing, unless their months are "
+        "closed first"
     )
 
 

@@ -128,6 +128,30 @@ def test_what_an_ib_earned_in_a_closed_month_stays_earned_and_that_of_an_open_on
     assert "findings: 0" in do("verify").stderr
 
 
+def test_a_role_before_the_first_run_names_the_leads_that_will_earn_nothing(
+    platform: Platform, ibctl: Run, do: Callable[..., Result], become: Callable[[str], None], ib: str
+) -> None:
+    platform.lead(ib, "2025-08-03", "2025-08-04", 500)
+    do("close", "2025-08", "--yes")
+    platform.lead(ib, "2025-09-03", "2025-09-04", 70)
+    platform.lead(ib, "2025-10-03", None, 30)
+    do("run", "--month", "2025-09")
+    admin = ("users", "set-role", "ib@x.y", "--role", "ADMIN")
+    platform.user("boss2@x.y", role="ADMIN")
+    assert "in no commission yet" not in ibctl(*admin, "--dry-run").stderr
+    platform.lead(ib, "2025-09-03", "2025-09-05", 1000)
+    moved = platform.lead(platform.user("other@x.y"), "2025-10-03", "2025-10-04", 5)
+    platform.sql(
+        'INSERT INTO ibctl.lead_transfer (id, "leadId", "fromUserId", "toUserId", "effectiveAt", "createdAt")'
+        " VALUES ('t', %s, %s, 'x', '2025-10-20', now())",
+        moved, ib,
+    )  # fmt: skip
+    lost = "2 qualified leads of open months, with a CPA of 1,005.00 USD, are in no commission yet and will earn"
+    assert f"{lost} nothing, unless their months are closed first" in ibctl(*admin).stderr
+    assert f"{lost} nothing; what is owed of it" in ok(ibctl(*admin, "--yes")).stderr
+    assert "in no commission yet" not in ok(ibctl(*admin, "--yes")).stderr
+
+
 def test_a_run_names_with_the_sum_whom_an_open_month_pays_no_more(
     platform: Platform, ibctl: Run, do: Callable[..., Result], become: Callable[[str], None], ib: str
 ) -> None:

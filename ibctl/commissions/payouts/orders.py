@@ -62,8 +62,9 @@ WINDOW own AS (PARTITION BY l."itemId") ORDER BY l."itemId", o.number DESC
 # What became of a payment in a file is known by money that left, or that came back, all of it, without having been seen
 # leaving. Where a part comes back, the rest may be out. Either may be late news of an earlier file, or be told twice,
 # under two names: it is of the last file (`fresh`) when it is booked after all that was known when that was written,
-# or when more has left, by day and amount, than earlier files can account for (`ended`). What came back unseen is of
-# the last one where that is the first and nothing was known before, else when it is booked after it was written.
+# or when more has left, by day and amount, than earlier files can account for (`ended`). And that has to be known of
+# each file: evidence of an earlier one may have been taken back. What came back unseen is of the last one where that is
+# the first and nothing was known before, else when it is booked after it was written.
 _NEWS = f"""
 SELECT m."itemId", count(*) AS moved, max(m."bookedOn") AS since,
   bool_or(m.direction = 'credit') AS back,
@@ -84,7 +85,8 @@ _LEFT = sa.text(
     SELECT i.id, coalesce(u.email, i."userId") AS email, n.sent, n.strange OR n.doubtful AS unclear,
       coalesce(p.moved, 0) AS moved, coalesce(p.debits + p.whole, 0) AS ended, p.since,
       coalesce(n.sent = 0 AND p.back OR p.last = 'credit', false) AS returned, o.number, o.line,
-      coalesce(coalesce(p.moved, 0) <= o.moved OR NOT (p.fresh OR p.debits > o.ended), false) AS under_way
+      coalesce(coalesce(p.moved, 0) <= o.moved OR p.debits + p.whole < greatest(o.files, o.ended + 1)
+        OR NOT (p.fresh OR p.debits > o.ended), false) AS under_way
     FROM ibctl.payout_item i JOIN ({NET}) n USING (id) LEFT JOIN "User" u ON u.id = i."userId"
     LEFT JOIN ({LAST}) o ON o."itemId" = i.id LEFT JOIN ({_NEWS}) p ON p."itemId" = i.id
     WHERE i.status <> 'CANCELLED' AND n.sent < i.amount ORDER BY i.reference

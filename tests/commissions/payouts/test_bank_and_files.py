@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Literal
@@ -29,7 +29,7 @@ from tests.commissions.payout_cases import IBANS, two
 SEEDS = range(int(os.environ.get("IBCTL_TEST_SEQUENCES", "10")))
 BATCH, STEPS = "2025-10-1", 60
 DEEDS = ("export", "export", "export", "again", "instead", "read", "read", "read", "unread", "back", "back",
-         "back", "payee")  # fmt: skip
+         "back", "twice", "payee")  # fmt: skip
 
 
 @dataclass
@@ -42,6 +42,8 @@ class Bank:
     # What it has booked and nobody has read yet.
     unread: list[Movement] = field(default_factory=list)
     told: dict[str, Movement] = field(default_factory=dict)
+    # Returns after which nothing of a payment was out.
+    emptied: list[Movement] = field(default_factory=list)
     booked: int = 0
 
     def take(self, made: exporting.Exported) -> None:
@@ -66,6 +68,8 @@ class Bank:
         day = date(2025, 11, 1) + timedelta(days=self.booked)
         self.out[name] = self.out.get(name, Decimal(0)) + (amount if way == "debit" else -amount)
         self.unread.append(Movement(f"row {self.booked}", way, day, amount, "USD", (name,), f"B{self.booked}"))
+        if not self.out[name]:
+            self.emptied.append(self.unread[-1])
 
     def read(self) -> list[Movement]:
         """Some of what it has booked, in no order."""
@@ -74,6 +78,12 @@ class Bank:
         self.told |= {one.bank_reference or "": one for one in taken}
         return taken
 
+    def tell_again(self) -> list[Movement]:
+        """What came back to the last cent, in a file that has no names for it and other days."""
+        found = self.dice.sample(self.emptied, min(len(self.emptied), 1))
+        days = timedelta(days=self.dice.choice([0, 0, 1]))
+        return [replace(one, bank_reference=None, booked_on=one.booked_on - days) for one in found]
+
     def forget(self, platform: Platform, dice: random.Random) -> None:
         """Have a movement taken back that made nothing PAID, as an undo does; it is read once more some day."""
         found = platform.sql(
@@ -81,7 +91,7 @@ class Bank:
             " JOIN ibctl.payout_item i ON i.id = p.\"itemId\" WHERE i.status <> 'PAID'"
             ' ORDER BY md5(p.id || %s) LIMIT 1) RETURNING "bankReference"', str(dice.random()),
         )  # fmt: skip
-        self.unread += [self.told.pop(reference) for (reference,) in found]
+        self.unread += [self.told.pop(reference) for (reference,) in found if reference]
 
     def has(self, made: exporting.Exported) -> bool:
         """Whether it was handed one of these files."""
@@ -109,6 +119,9 @@ def test_no_payment_is_sent_twice_whatever_is_read_when(platform: Platform, seed
             case "read":
                 with db.transaction() as session:
                     reconciling.reconcile(session, BATCH, Evidence(bank.read(), "bank.csv", str(step)))
+            case "twice":
+                with db.transaction() as session:
+                    reconciling.reconcile(session, BATCH, Evidence(bank.tell_again(), "second.csv", str(step)))
             case "unread":
                 bank.forget(platform, dice)
             case "instead" if lost:

@@ -109,3 +109,13 @@ def test_more_debits_than_files_leave_the_next_file_guarded(ibctl: Run) -> None:
     told(ibctl, "60.00 out 09 T5")
     exported(ibctl)
     assert files() == 3
+
+
+def test_news_of_a_later_file_frees_nothing_while_what_is_known_of_an_earlier_one_was_taken_back(ibctl: Run) -> None:
+    """60.00 are out in truth; what told of them was undone, and is read again some day."""
+    told(ibctl, "60.00 out 05 T1")
+    exported(ibctl)
+    assert ibctl("undo", "3", "--yes").exit_code == 0
+    told(ibctl, "30.00 out 09 T2")
+    assert ibctl(*EXPORT).exit_code == 3
+    assert files() == 2

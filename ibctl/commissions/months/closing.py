@@ -118,6 +118,9 @@ _WAITING = sa.text(
 )
 
 
+_CALCULATED = sa.text('SELECT EXISTS (SELECT FROM "IbCommission" WHERE year = :year AND month = :month)')
+
+
 def _require_closable(session: Session, month: Month) -> None:
     zone = config.settings().timezone
     if month >= months.current(zone):
@@ -131,21 +134,23 @@ def _require_closable(session: Session, month: Month) -> None:
 def _require_next(session: Session, month: Month) -> None:
     """Refuse a month that is not the next one. Without a gap, what one carries on is in the month that is closed next.
 
-    A month before the first closed one can still be closed when something waits in it; that is carried on into the
-    month after the last closed one.
+    A month before the last closed one can still be closed when there is something in it; what that carries on goes into
+    the month after the last closed one.
     """
-    waiting = [Month(*row) for row in session.execute(_WAITING, {"year": month.year, "month": month.month})]
+    values = {"year": month.year, "month": month.month}
+    waiting = [Month(*row) for row in session.execute(_WAITING, values)]
     following = seals.following(session)
     first = min([month, *waiting, *([following] if following else [])])
     if first < month:
         raise RequestError(
             f"close {first} first: months are closed one after the other, so that a balance always finds the next one"
         )
-    if following is not None and month < following and month not in waiting:
+    late = following is not None and month < following
+    if late and month not in waiting and not session.execute(_CALCULATED, values).scalar_one():
         last = seals.last_closed(session)
         raise RequestError(
-            f"{last} is closed, and months are closed in their order: an earlier one only while something waits in it, "
-            f"and nothing does in {month}. What came late for it is calculated by "
+            f"{last} is closed, and months are closed in their order: an earlier one only when there is something in "
+            f"it, and there is nothing in {month}. What came late for it is calculated by "
             f"`ibctl commissions run --month {month}`; then it can be closed"
         )
 

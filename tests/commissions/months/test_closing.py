@@ -176,7 +176,7 @@ def test_months_are_closed_in_their_order_once_and_when_they_are_over(platform: 
         ok(close(ibctl, month))
     assert "2025-09 was closed on" in close(ibctl, "2025-09").stderr
     refused = close(ibctl, "2025-07")
-    assert "2025-09 is closed, and months are closed in their order: an earlier one only while" in refused.stderr
+    assert "2025-09 is closed, and months are closed in their order: an earlier one only when" in refused.stderr
     platform.lead(ib, "2025-07-03", "2025-07-04", 100)
     assert "by `ibctl commissions run --month 2025-07`; then it can be closed" in close(ibctl, "2025-07").stderr
     run(ibctl, "2025-07")
@@ -279,6 +279,17 @@ def test_what_waits_before_a_month_that_is_closed_is_named_by_every_run(
     assert "2 balances of 2025-08, 10.00 USD" in run(ibctl, "2025-10").stderr
     ok(close(ibctl, "2025-08"))
     assert "carried on when it is closed" not in run(ibctl, "2025-10").stderr
+
+
+def test_a_late_month_that_is_paid_already_can_still_be_closed(platform: Platform, ibctl: Run) -> None:
+    ib = platform.user("ib@x.y")
+    payee(platform, "ib@x.y")
+    platform.lead(ib, "2025-09-03", "2025-09-04", 100)
+    ok(close(ibctl, "2025-09"))
+    platform.lead(ib, "2025-08-03", "2025-08-04", 100)
+    run(ibctl, "2025-08")
+    ok(ibctl("commissions", "payouts", "create", "--month", "2025-08", "--yes"))
+    assert "2025-08 is closed" in ok(close(ibctl, "2025-08")).stderr
 
 
 def test_a_month_that_is_closed_late_makes_none_after_it_necessary(platform: Platform, ibctl: Run) -> None:

@@ -167,9 +167,9 @@ def reconcile(
 
     A payment is paid when exactly what is due has left, in its currency, under
     its reference. Findings are listed and end with 7: unmatched, early, short,
-    over, double, returned, unseen, turned, currency, cancelled. The same file
-    again changes nothing; more files may follow, until all is paid. A file that
-    was misread `ibctl undo` takes back, but for what made a payment PAID.
+    over, double, returned, repeated, unseen, turned, currency, cancelled. The
+    same file again changes nothing; more files may follow, until all is paid. A
+    file that was misread `ibctl undo` takes back, but for what made one PAID.
 
     CSV needs the columns reference, amount, currency and date; id, status and
     direction are understood. Where but a sign says that money came back, and

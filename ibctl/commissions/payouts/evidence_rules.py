@@ -11,6 +11,7 @@ counts nothing, since no more can come back than has left. All else than what is
     over        more has left than is due
     double      money has left once more for a payment that was settled
     returned    money came back
+    repeated    the same came back on the same day by another file: it counts nothing, unless one file shows both
     unseen      money came back of which nothing, or less, was seen leaving
     turned      the same, told by the sign of an amount alone: it may have left. The payment waits until that is clear
     currency    it left in another currency than is due
@@ -198,16 +199,42 @@ def _could_be(movement: Movement, dues: Iterable[Due]) -> bool:
     )
 
 
-def judge(movements: Sequence[tuple[str, Movement]], payments: Payments) -> Iterator[Judged]:
-    """Weigh movements in the order of their days; the payments take them up.
+def judge(movements: Sequence[tuple[str, Movement]], payments: Payments, file: Iterable[Movement]) -> Iterator[Judged]:
+    """Weigh the new movements of a file in the order of their days; the payments take them up.
 
     What does not concern the batch is passed over.
     """
+    spare = _spare(file, payments)
     for number, movement in sorted(movements, key=lambda each: (each[1].booked_on, each[1].direction == "credit")):
         due = belongs(movement, payments)
+        if due is not None and movement.direction == "credit":
+            spare[_return(movement, due)] -= 1
+            if spare[_return(movement, due)] < 0:
+                yield Judged(number, movement, None, "repeated")
+                continue
         finding = _astray(movement, payments) if due is None else _weigh(movement, due)
         if due is not None or finding is not None:
             yield Judged(number, movement, due, finding)
+
+
+def _return(movement: Movement, due: Due) -> tuple[str, str, date, Decimal]:
+    return due.reference, movement.currency, movement.booked_on, movement.amount
+
+
+def _spare(file: Iterable[Movement], payments: Payments) -> Counter[tuple[str, str, date, Decimal]]:
+    """Count how many more equal returns of a day a file shows than are kept already.
+
+    Sources name the same return each in its own way, or not at all.
+    """
+    spare: Counter[tuple[str, str, date, Decimal]] = Counter()
+    for movement in file:
+        due = belongs(movement, payments)
+        if due is not None and movement.direction == "credit":
+            spare[_return(movement, due)] += 1
+    for due in payments.dues.values():
+        for currency, kept in due.taken.items():
+            spare.subtract((due.reference, currency, one.day, -one.amount) for one in kept if one.amount < 0)
+    return spare
 
 
 def taken(movement: Movement) -> Taken:
@@ -239,6 +266,11 @@ def explain(one: Judged) -> str:
     if not one.is_open:
         return "settled since" if one.finding else ""
     due = one.due
+    if one.finding == "repeated":
+        return (
+            "another file told of the same return, so it counts nothing: if it came back twice, `ibctl undo` this and "
+            "reconcile a file that shows both"
+        )
     if one.finding == "early":
         return "is dated before the month was over, so it proves nothing: find out what it is"
     if due is None:

@@ -94,7 +94,7 @@ def reconcile(session: db.Transaction, batch_id: str, evidence: Evidence) -> Rec
     new = [(number, movement) for number, movement in identified if number not in known]
     payments = Payments(dues, _elsewhere(session, evidence.movements, dues), _since(batch))
     _require_clear_signs([movement for _, movement in new], payments, evidence)
-    judged = list(rules.judge(new, payments))
+    judged = list(rules.judge(new, payments, evidence.movements))
     session.add_all(_payment(session, batch, one, evidence) for one in judged)
     proven = [items[due.id] for due in dues.values() if due.status == "PROCESSING" and due.proven]
     kept = _kept(session, batch, proven)

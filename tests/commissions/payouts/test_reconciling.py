@@ -355,11 +355,9 @@ def movement(cents: int, debit: bool) -> Movement:
 @given(st.lists(st.tuples(st.integers(1, 20_000), st.booleans()), max_size=8))
 def test_a_payment_is_settled_exactly_when_what_left_less_what_came_back_is_due(moves: list[tuple[int, bool]]) -> None:
     due = Due("i", A, Decimal("100.00"), "USD", "PROCESSING")
-    judged = list(
-        rules.judge(
-            list(rules.identified("b", [movement(*move) for move in moves])), Payments({A: due}, (), date(2025, 10, 31))
-        )
-    )
+    file = [movement(*move) for move in moves]
+    payments = Payments({A: due}, (), date(2025, 10, 31))
+    judged = list(rules.judge(list(rules.identified("b", file)), payments, file))
     net = sum(cents if debit else -cents for cents, debit in moves)
     assert due.settled == (net == 10_000)
     assert any(one.is_open for one in judged) <= (net != 10_000)
@@ -369,9 +367,6 @@ def test_a_payment_is_settled_exactly_when_what_left_less_what_came_back_is_due(
 @given(st.permutations([(10_000, True), (10_000, False), (4_000, True), (6_000, True)]))
 def test_the_order_of_a_file_does_not_decide_what_is_paid(moves: list[tuple[int, bool]]) -> None:
     due = Due("i", A, Decimal("100.00"), "USD", "PROCESSING")
-    list(
-        rules.judge(
-            list(rules.identified("b", [movement(*move) for move in moves])), Payments({A: due}, (), date(2025, 10, 31))
-        )
-    )
+    file = [movement(*move) for move in moves]
+    list(rules.judge(list(rules.identified("b", file)), Payments({A: due}, (), date(2025, 10, 31)), file))
     assert due.settled

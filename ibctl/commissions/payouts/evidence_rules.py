@@ -11,7 +11,7 @@ counts nothing, since no more can come back than has left. All else than what is
     over        more has left than is due
     double      money has left once more for a payment that was settled
     returned    money came back
-    repeated    the same came back on the same day by another file: it counts nothing, unless one file shows both
+    repeated    another file told of the same return: it counts nothing (`evidence_repeats`)
     unseen      money came back of which nothing, or less, was seen leaving
     turned      the same, told by the sign of an amount alone: it may have left. The payment waits until that is clear
     currency    it left in another currency than is due
@@ -34,6 +34,10 @@ from ibctl.commissions.payouts.rules import REFERENCE
 
 # Banks break lines in the middle of a word, and number the parts (?20, ?21).
 _BREAKS = re.compile(r"\?\d\d|\s")
+
+
+# A file's movements by the payment that they belong to, as its reference.
+Told = Mapping[str, Sequence[Movement]]
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,16 @@ def belongs(movement: Movement, payments: Payments) -> Due | None:
     return found[0] if alone and movement.booked_on >= payments.since else None
 
 
+def told(movements: Iterable[Movement], payments: Payments) -> Told:
+    """Return what a file tells of each payment of a batch."""
+    found: dict[str, list[Movement]] = {}
+    for movement in movements:
+        due = belongs(movement, payments)
+        if due is not None:
+            found.setdefault(due.reference, []).append(movement)
+    return found
+
+
 def _astray(movement: Movement, payments: Payments) -> str | None:
     """Return the finding of a movement that belongs to no payment; None where nobody has to explain it.
 
@@ -199,42 +213,19 @@ def _could_be(movement: Movement, dues: Iterable[Due]) -> bool:
     )
 
 
-def judge(movements: Sequence[tuple[str, Movement]], payments: Payments, file: Iterable[Movement]) -> Iterator[Judged]:
-    """Weigh the new movements of a file in the order of their days; the payments take them up.
+def judge(movements: Iterable[tuple[str, Movement]], payments: Payments, repeated: Collection[str]) -> Iterator[Judged]:
+    """Weigh the new movements of a file in the order of their days; the payments take them up, except the `repeated`.
 
     What does not concern the batch is passed over.
     """
-    spare = _spare(file, payments)
     for number, movement in sorted(movements, key=lambda each: (each[1].booked_on, each[1].direction == "credit")):
         due = belongs(movement, payments)
-        if due is not None and movement.direction == "credit":
-            spare[_return(movement, due)] -= 1
-            if spare[_return(movement, due)] < 0:
-                yield Judged(number, movement, None, "repeated")
-                continue
+        if number in repeated:
+            yield Judged(number, movement, None, "repeated")
+            continue
         finding = _astray(movement, payments) if due is None else _weigh(movement, due)
         if due is not None or finding is not None:
             yield Judged(number, movement, due, finding)
-
-
-def _return(movement: Movement, due: Due) -> tuple[str, str, date, Decimal]:
-    return due.reference, movement.currency, movement.booked_on, movement.amount
-
-
-def _spare(file: Iterable[Movement], payments: Payments) -> Counter[tuple[str, str, date, Decimal]]:
-    """Count how many more equal returns of a day a file shows than are kept already.
-
-    Sources name the same return each in its own way, or not at all.
-    """
-    spare: Counter[tuple[str, str, date, Decimal]] = Counter()
-    for movement in file:
-        due = belongs(movement, payments)
-        if due is not None and movement.direction == "credit":
-            spare[_return(movement, due)] += 1
-    for due in payments.dues.values():
-        for currency, kept in due.taken.items():
-            spare.subtract((due.reference, currency, one.day, -one.amount) for one in kept if one.amount < 0)
-    return spare
 
 
 def taken(movement: Movement) -> Taken:

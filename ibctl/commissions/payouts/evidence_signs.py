@@ -6,24 +6,11 @@ comes back by its sign alone is believed where the same file tells of its leavin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from ibctl import currencies
 from ibctl.commissions.payouts.bank_files import Movement
-from ibctl.commissions.payouts.evidence_rules import Due, Payments, Taken, belongs, net, taken
-
-# A file's movements by the payment that they belong to, as its reference.
-Told = Mapping[str, Sequence[Movement]]
-
-
-def told(movements: Iterable[Movement], payments: Payments) -> Told:
-    """Return what a file tells of each payment of a batch."""
-    found: dict[str, list[Movement]] = {}
-    for movement in movements:
-        due = belongs(movement, payments)
-        if due is not None:
-            found.setdefault(due.reference, []).append(movement)
-    return found
+from ibctl.commissions.payouts.evidence_rules import Due, Taken, Told, net, taken
 
 
 def undecided(new: Iterable[Movement], due: Due, file: Told) -> Movement | None:

@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 
 from ibctl import clock, currencies, db, money
 from ibctl.commissions.payouts import bank_files
+from ibctl.commissions.payouts import evidence_repeats as repeats
 from ibctl.commissions.payouts import evidence_rules as rules
 from ibctl.commissions.payouts import evidence_signs as signs
 from ibctl.commissions.payouts import service as payouts
@@ -94,7 +95,8 @@ def reconcile(session: db.Transaction, batch_id: str, evidence: Evidence) -> Rec
     new = [(number, movement) for number, movement in identified if number not in known]
     payments = Payments(dues, _elsewhere(session, evidence.movements, dues), _since(batch))
     _require_clear_signs([movement for _, movement in new], payments, evidence)
-    judged = list(rules.judge(new, payments, evidence.movements))
+    repeated = repeats.repeated(new, payments, rules.told(evidence.movements, payments))
+    judged = list(rules.judge(new, payments, repeated))
     session.add_all(_payment(session, batch, one, evidence) for one in judged)
     proven = [items[due.id] for due in dues.values() if due.status == "PROCESSING" and due.proven]
     kept = _kept(session, batch, proven)
@@ -132,8 +134,8 @@ def _taken(kept: PayoutPayment) -> Taken:
 
 def _require_clear_signs(new: Sequence[Movement], payments: Payments, evidence: Evidence) -> None:
     """Refuse a file whose signs may mean either, or of which a movement was taken before as the opposite."""
-    file = signs.told(evidence.movements, payments)
-    for reference, movements in signs.told(new, payments).items():
+    file = rules.told(evidence.movements, payments)
+    for reference, movements in rules.told(new, payments).items():
         due = payments.dues[reference]
         open_one = None if evidence.sign_told else signs.undecided(movements, due, file)
         if open_one is not None:

@@ -42,8 +42,7 @@ class Bank:
     # What it has booked and nobody has read yet.
     unread: list[Movement] = field(default_factory=list)
     told: dict[str, Movement] = field(default_factory=dict)
-    # Returns after which nothing of a payment was out.
-    emptied: list[Movement] = field(default_factory=list)
+    returned: list[Movement] = field(default_factory=list)
     booked: int = 0
 
     def take(self, made: exporting.Exported) -> None:
@@ -68,8 +67,8 @@ class Bank:
         day = date(2025, 11, 1) + timedelta(days=self.booked)
         self.out[name] = self.out.get(name, Decimal(0)) + (amount if way == "debit" else -amount)
         self.unread.append(Movement(f"row {self.booked}", way, day, amount, "USD", (name,), f"B{self.booked}"))
-        if not self.out[name]:
-            self.emptied.append(self.unread[-1])
+        if way == "credit":
+            self.returned.append(self.unread[-1])
 
     def read(self) -> list[Movement]:
         """Some of what it has booked, in no order."""
@@ -79,10 +78,10 @@ class Bank:
         return taken
 
     def tell_again(self) -> list[Movement]:
-        """What came back to the last cent, in a file that has no names for it and other days."""
-        found = self.dice.sample(self.emptied, min(len(self.emptied), 1))
-        days = timedelta(days=self.dice.choice([0, 0, 1]))
-        return [replace(one, bank_reference=None, booked_on=one.booked_on - days) for one in found]
+        """What came back, in a file that has no names for it and other days."""
+        found = self.dice.sample(self.returned, min(len(self.returned), 1))
+        days = timedelta(days=self.dice.choice([0, 0, 1, -1]))
+        return [replace(one, bank_reference=None, booked_on=one.booked_on + days) for one in found]
 
     def forget(self, platform: Platform, dice: random.Random) -> None:
         """Have a movement taken back that made nothing PAID, as an undo does; it is read once more some day."""

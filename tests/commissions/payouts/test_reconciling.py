@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ibctl import db
+from ibctl.commissions.payouts import evidence_repeats as repeats
 from ibctl.commissions.payouts import evidence_rules as rules
 from ibctl.commissions.payouts.bank_files import Movement
 from ibctl.commissions.payouts.evidence_rules import Due, Payments, Taken
@@ -352,12 +353,17 @@ def movement(cents: int, debit: bool) -> Movement:
     )
 
 
+def judge(file: list[Movement], payments: Payments) -> list[rules.Judged]:
+    new = list(rules.identified("b", file))
+    return list(rules.judge(new, payments, repeats.repeated(new, payments, rules.told(file, payments))))
+
+
 @given(st.lists(st.tuples(st.integers(1, 20_000), st.booleans()), max_size=8))
 def test_a_payment_is_settled_exactly_when_what_left_less_what_came_back_is_due(moves: list[tuple[int, bool]]) -> None:
     due = Due("i", A, Decimal("100.00"), "USD", "PROCESSING")
     file = [movement(*move) for move in moves]
     payments = Payments({A: due}, (), date(2025, 10, 31))
-    judged = list(rules.judge(list(rules.identified("b", file)), payments, file))
+    judged = judge(file, payments)
     net = sum(cents if debit else -cents for cents, debit in moves)
     assert due.settled == (net == 10_000)
     assert any(one.is_open for one in judged) <= (net != 10_000)
@@ -368,5 +374,5 @@ def test_a_payment_is_settled_exactly_when_what_left_less_what_came_back_is_due(
 def test_the_order_of_a_file_does_not_decide_what_is_paid(moves: list[tuple[int, bool]]) -> None:
     due = Due("i", A, Decimal("100.00"), "USD", "PROCESSING")
     file = [movement(*move) for move in moves]
-    list(rules.judge(list(rules.identified("b", file)), Payments({A: due}, (), date(2025, 10, 31)), file))
+    judge(file, Payments({A: due}, (), date(2025, 10, 31)))
     assert due.settled

@@ -18,7 +18,7 @@ UPDATE "Lead" SET "cpaEarned" = "cpaEarned" + 1 WHERE "qualifiedAt" >= '2025-05-
 """
 
 
-def test_closing_stating_and_drift_against_running_the_month(platform_url: str, tmp_path: Path) -> None:
+def test_closing_stating_drift_and_true_up_against_running_the_month(platform_url: str, tmp_path: Path) -> None:
     ran = seconds(command(RUN))
     closing = seconds(command(["commissions", "close", "2025-05", "--dry-run"]))
     report(f"how sure a month of {IBS:,} IBs is, no spend day of it final", closing, ran)
@@ -29,7 +29,21 @@ def test_closing_stating_and_drift_against_running_the_month(platform_url: str, 
     psql(platform_url, RESTATED)
     drifting, used = peak(command(["commissions", "drift", "2025-05"]), code=7)
     report("the drift of a month in which all that was earned was restated", drifting, ran)
+    booking = seconds(command(["commissions", "true-up", "2025-05", "--yes"]))
+    report("and booking it, looked at first", booking, ran)
     assert closing < 3 * ran
     assert states < 6 * ran
     assert drifting < 4 * ran
+    assert booking < 10 * ran
     assert max(memory, used) < 300
+
+
+def test_a_paid_month_run_again_against_an_open_one(platform_url: str) -> None:
+    again = ["commissions", "run", "--month", "2025-06"]
+    seconds(command(again))
+    is_open = seconds(command(again))
+    psql(platform_url, """UPDATE "IbCommission" SET "paymentStatus" = 'PAID' WHERE (year, month) = (2025, 6)""")
+    psql(platform_url, RESTATED.replace("-06-", "-07-").replace("-05-", "-06-"))
+    paid = seconds(command(again))
+    report("a paid month run again, in which all that was earned was restated", paid, is_open)
+    assert paid < 2 * is_open

@@ -93,7 +93,7 @@ _UNEVEN = sa.text(
         (SELECT sum(a.amount) FROM ibctl.adjustment a WHERE a.kind = 'carry' AND a."userId" = c."userId"
          AND a."sourceYear" = c.year AND a."sourceMonth" = c.month), 0.00) AS carried
       FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
-      JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+      JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId" AND n.year = :year AND n.month = :month
       WHERE c.year = :year AND c.month = :month AND c."paymentStatus" <> 'HELD'
     ) b JOIN "User" u ON u.id = b."userId" WHERE b.owed <> b.carried ORDER BY u.email
     """

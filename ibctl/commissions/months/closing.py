@@ -160,10 +160,11 @@ def _require_next(session: Session, month: Month) -> None:
 _DOUBTS = sa.text(
     """
     WITH made AS MATERIALIZED (
-      SELECT c."paymentStatus", s."snapshotId" FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
+      SELECT c."paymentStatus", n.* FROM "IbCommission" c JOIN ibctl.commission_state s ON s.id = c.id
+      JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId" AND n.year = :year AND n.month = :month
       WHERE c.year = :year AND c.month = :month
     ), provisional AS MATERIALIZED (
-      SELECT n.id, array_agg(d.id) AS days FROM made JOIN ibctl.commission_snapshot n ON n.id = made."snapshotId"
+      SELECT n.id, array_agg(d.id) AS days FROM made n
       CROSS JOIN LATERAL unnest(n."dayIds", n."dayDates") WITH ORDINALITY AS d (id, date, number)
       JOIN LATERAL (
         SELECT one->>'id' AS id, sum(CAST(one->>'days' AS int)) OVER (ORDER BY number) AS through,
@@ -173,15 +174,12 @@ _DOUBTS = sa.text(
       LEFT JOIN ibctl.ad_account_state a ON a.id = of.id
       WHERE (d.date BETWEEN a."firstDay" AND a."finalThrough") IS NOT TRUE GROUP BY 1
     ), stale AS MATERIALIZED (
-      SELECT n.id, array_agg(DISTINCT i."leadId") AS leads
-      FROM made JOIN ibctl.commission_snapshot n ON n.id = made."snapshotId"
+      SELECT n.id, array_agg(DISTINCT i."leadId") AS leads FROM made n
       CROSS JOIN LATERAL unnest(n."leadIds") AS l (id) JOIN "InvestorCredential" i ON i."leadId" = l.id
       WHERE (i."lastScrapedAt" > :fresh) IS NOT TRUE GROUP BY 1
     )
-    SELECT n.*, made."paymentStatus", coalesce(provisional.days, '{}') AS provisional,
-      coalesce(stale.leads, '{}') AS stale
-    FROM made JOIN ibctl.commission_snapshot n ON n.id = made."snapshotId"
-    LEFT JOIN provisional ON provisional.id = n.id LEFT JOIN stale ON stale.id = n.id
+    SELECT n.*, coalesce(provisional.days, '{}') AS provisional, coalesce(stale.leads, '{}') AS stale
+    FROM made n LEFT JOIN provisional ON provisional.id = n.id LEFT JOIN stale ON stale.id = n.id
     """
 )
 _DIGEST = sa.text(
@@ -189,7 +187,8 @@ _DIGEST = sa.text(
     SELECT encode(sha256(convert_to(
       coalesce(string_agg(n.digest || c."paymentStatus", '' ORDER BY n."userId" COLLATE "C"), ''), 'UTF8')), 'hex')
     FROM "IbCommission" c
-    JOIN ibctl.commission_state s ON s.id = c.id JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId"
+    JOIN ibctl.commission_state s ON s.id = c.id
+    JOIN ibctl.commission_snapshot n ON n.id = s."snapshotId" AND n.year = :year AND n.month = :month
     WHERE c.year = :year AND c.month = :month
     """
 )

@@ -160,11 +160,12 @@ def _store(session: db.Transaction, month: Month, parameters: dict[str, Any]) ->
     values = {**parameters, "now": clock.now(), "change_set": session.change_set_id}
     gone = former.find(session, month, ib=values["ib"])
     removed = session.execute(sql.REMOVE_PENDING, values).scalar_one()
-    created = execute(
-        session, sql.INSERT, {**values, "ids": ids.cuids(session.execute(sql.NEW_ROWS, values).scalar_one())}
-    )
-    updated = execute(session, sql.UPDATE, values)
-    session.execute(sql.SNAPSHOT, values)
+    rows = session.execute(sql.TO_WRITE).one()
+    created = execute(session, sql.INSERT, {**values, "ids": ids.cuids(rows.new)}) if rows.new else 0
+    # A row that is missing among the created ones was made by the web application since.
+    updated = execute(session, sql.UPDATE, values) if rows.changed or created < rows.new else 0
+    if rows.new or rows.changed:
+        session.execute(sql.SNAPSHOT, values)
     summary = session.execute(sql.SUMMARY, values).one()
     return RunResult(
         month=month,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ibctl import days
+from ibctl import days, utf8
 from ibctl.commissions.calculation import rules
 from ibctl.commissions.commands import completion as own_completion
 from ibctl.errors import UsageError
@@ -34,6 +34,14 @@ def day(option: str, text: str | None) -> date | None:
         raise UsageError(f"{option}: {exc}") from None
 
 
+def named(values: list[str] | None) -> list[str]:
+    """Return the IBs of an option; `-` stands for the lines of stdin."""
+    found: list[str] = []
+    for value in values or ():
+        found += utf8.listed() if value == "-" else [value]
+    return found
+
+
 MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="Like 2025-10.", autocompletion=suggest_months)]
 MonthOption = Annotated[str | None, typer.Option("--month", help="Like 2025-10.", autocompletion=suggest_months)]
 OpenMonthArgument = Annotated[
@@ -53,6 +61,16 @@ StatusOption = Annotated[
 ]  # fmt: skip
 BatchArgument = Annotated[
     str, typer.Argument(metavar="BATCH", help="Like 2025-10-1.", autocompletion=own_completion.batches)
+]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only", help="Only this IB; may be repeated, - reads a list from stdin.", autocompletion=completion.ibs
+    ),
+]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", help="Not this IB; may be repeated, - reads a list.", autocompletion=completion.ibs),
 ]
 RequiredReason = Annotated[
     str | None, typer.Option("--reason", help="Why; required, kept in the audit record.", show_default=False)

@@ -9,7 +9,7 @@ import typer
 
 from ibctl import db, errors, outfiles, output
 from ibctl.commissions.commands import arguments
-from ibctl.commissions.commands.arguments import BatchArgument
+from ibctl.commissions.commands.arguments import BatchArgument, ExcludeOption
 from ibctl.commissions.commands.confirming import for_good
 from ibctl.commissions.payouts import exporting, reconciling, rules
 from ibctl.commissions.payouts.files import PayoutFile
@@ -60,6 +60,7 @@ def export(
         int | None,
         typer.Option("--instead-of", metavar="N", min=1, help="In the place of file N, which was not handed in."),
     ] = None,
+    exclude: ExcludeOption = None,
     form: output.SummaryFormatOption = "table",
     dry_run: output.DryRunOption = False,
     reason: output.ReasonOption = None,
@@ -75,7 +76,8 @@ def export(
 
     The files are numbered; `payouts show` says which payment is in which. What
     was written in vain can be taken back with --instead-of: make sure that
-    nobody hands it in. What is left of it is written into another file.
+    nobody hands it in. What is left of it is written into another file. What is
+    to be kept back for now, also of what came back, --exclude leaves out.
 
     The files hold names and accounts: they can be read by you only. pain.001
     pays euros from IBCTL_PAYER_IBAN and is checked against its schema; wise and
@@ -83,9 +85,10 @@ def export(
 
     Example: ibctl commissions payouts export 2025-10-1 --layout pain.001 -o out
     """
-    if again is not None and instead_of is not None:
-        raise UsageError("--again excludes --instead-of: give one or the other")
-    wanted = exporting.Wanted(layout, arguments.day("--execution-date", execution_date), again, instead_of)
+    if again is not None and (instead_of is not None or exclude):
+        raise UsageError("--again excludes --instead-of and --exclude: it writes a file as it was")
+    day = arguments.day("--execution-date", execution_date)
+    wanted = exporting.Wanted(layout, day, again, instead_of, arguments.named(exclude))
     if instead_of is not None:
         output.confirm(
             f"file {instead_of} of batch {batch} was not handed in and never will be: what is left goes into another",
@@ -125,6 +128,8 @@ def _say(made: exporting.Exported) -> None:
         output.note(f"not in it again, as more is known of them since: {output.some(made.known)}")
     if made.earlier:
         output.note(f"not in it again, as nothing is known since they went out before: {output.some(made.earlier)}")
+    if made.excluded:
+        output.note(f"left out, as excluded; it stays left to pay: {output.some(made.excluded)}")
     for line in [*made.homeless, *made.stale]:
         output.warn(f"left out: {line}")
     if made.withheld:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ibctl import db, errors, money, months, output, rendering, utf8
+from ibctl import db, errors, money, months, output, rendering
 from ibctl.commissions.commands import arguments
-from ibctl.commissions.commands.arguments import BatchArgument, MonthOption, suggest_months
+from ibctl.commissions.commands.arguments import BatchArgument, ExcludeOption, MonthOption, OnlyOption, suggest_months
 from ibctl.commissions.commands.confirming import confirmed, for_good
 from ibctl.commissions.payouts import approving, rules
 from ibctl.commissions.payouts import destinations as payout_destinations
@@ -16,7 +16,6 @@ from ibctl.commissions.payouts import listing as payout_listing
 from ibctl.commissions.payouts import orders as payout_orders
 from ibctl.commissions.payouts import service as payouts
 from ibctl.output import Column, Format, Listing
-from ibctl.users import completion as users_completion
 
 app = typer.Typer()
 
@@ -62,18 +61,6 @@ ITEM_COLUMNS = [
 ]
 # Nothing of it is paid, or wrong, yet.
 OF_NEW = "reference,email,pays"
-OnlyOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--only", help="Only this IB; may be repeated, - reads a list from stdin.", autocompletion=users_completion.ibs
-    ),
-]
-ExcludeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--exclude", help="Not this IB; may be repeated, - reads a list.", autocompletion=users_completion.ibs
-    ),
-]
 
 
 @app.command()
@@ -103,7 +90,9 @@ def create(
 
     Example: ibctl commissions payouts create --month 2025-10 --exclude ib@x.y
     """
-    wanted = payouts.Selection(method, _named(only), _named(exclude), arguments.day("--rate-date", rate_date))
+    wanted = payouts.Selection(
+        method, arguments.named(only), arguments.named(exclude), arguments.day("--rate-date", rate_date)
+    )
     chosen = months.parse(month)
 
     def make(session: db.Transaction) -> tuple[payouts.Created, list[dict[str, Any]]]:
@@ -120,14 +109,6 @@ def create(
     written.announce(f"batch {made.batch.id}: {made.effect}", back=_cancelling(made.batch.id))
     if made.in_trouble:
         raise typer.Exit(errors.PARTIAL)
-
-
-def _named(values: list[str] | None) -> list[str]:
-    """Return the IBs of an option; `-` stands for the lines of stdin."""
-    named: list[str] = []
-    for value in values or ():
-        named += utf8.listed() if value == "-" else [value]
-    return named
 
 
 def _warn_of_new_destinations(emails: list[str]) -> None:
@@ -215,7 +196,7 @@ def cancel(
 
     Example: ibctl commissions payouts cancel 2025-10-1 --only ib@x.y
     """
-    chosen = _named(only)
+    chosen = arguments.named(only)
     with db.reading() as reading:
         found = payouts.find(reading, batch)
         unclear = [row["reference"] for row in payout_listing.item_rows(reading, found) if _is_unclear(row, chosen)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
 from sqlmodel import Session
 
 from ibctl import config, currencies, days, output
+from ibctl.commissions import ibs
 from ibctl.commissions.payees import rules as payee_rules
 from ibctl.commissions.payouts import destinations as payout_destinations
 from ibctl.commissions.payouts import files as payout_files
@@ -38,8 +39,8 @@ class Exported:
     There are no files where nothing was left for another than the one that was withdrawn, which is the number then.
     `again`: it was written before. Not in them: payments that are `withheld` until their evidence is clear, those that
     went out `earlier`, of which nothing is known since, those that were in this file but of which more is `known`
-    since; each a sentence, the `homeless` that came back and have no payee to go to, and the `stale`, for which this
-    file asked for another amount than is missing now.
+    since, and those of IBs that were `excluded`; each a sentence, the `homeless` that came back and have no payee to go
+    to, and the `stale`, for which this file asked for another amount than is missing now.
     """
 
     files: list[PayoutFile]
@@ -51,6 +52,7 @@ class Exported:
     earlier: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)
 
     @property
     def in_part(self) -> bool:
@@ -60,12 +62,16 @@ class Exported:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be written: by default, what has not gone out; else file `again`, or a new one `instead_of` a file."""
+    """What is to be written: by default, what has not gone out; else file `again`, or a new one `instead_of` a file.
+
+    Nothing for IBs to `exclude`, by email or id, goes into a new file.
+    """
 
     layout: str
     execution_date: date | None = None
     again: int | None = None
     instead_of: int | None = None
+    exclude: Sequence[str] = ()
 
 
 def export(session: Session, batch_id: str, wanted: Wanted) -> Exported:
@@ -74,28 +80,54 @@ def export(session: Session, batch_id: str, wanted: Wanted) -> Exported:
     A new file holds what has never gone out, or came back or was short since it did; where there is nothing of the
     kind, the last one is written again, or none instead of one that is withdrawn. It sets the day that the bank is
     asked to pay on (today, unless told). Raises RequestError when nothing is left to pay, a signature is missing, the
-    layout does not fit or a file cannot be written again, NotFoundError for one that there is not, ConfigError without
-    the payer's account.
+    layout does not fit, a file cannot be written again, or nothing of what is excluded could go out; NotFoundError for
+    a file or an IB that there is not, ConfigError without the payer's account.
     """
     batch = payouts.find(session, batch_id, for_update=True)
     _require_signature(batch)
     if wanted.instead_of is not None:
         payout_orders.withdraw(session, batch, wanted.instead_of)
-    new, homeless = (None, []) if wanted.again is not None else _placed(session, batch, wanted)
+    excluded = _excluded(session, batch, wanted.exclude)
+    new, homeless = (None, []) if wanted.again is not None else _placed(session, batch, wanted, excluded)
     left = payout_orders.left(session, batch)
     if new is None and wanted.instead_of is not None:
-        return Exported([], wanted.instead_of, again=False, withheld=_unclear(left), homeless=homeless)
+        return Exported(
+            [], wanted.instead_of, again=False, withheld=_unclear(left), homeless=homeless, excluded=list(excluded)
+        )
+    if new is None and excluded:
+        raise RequestError(f"batch {batch.id} has nothing left to pay but what is excluded{_until(left, homeless)}")
     order = new or payout_orders.find(session, batch, wanted.again or _last(batch, left, homeless))
     order.execution_date = wanted.execution_date or order.execution_date
     _settle_layout(batch, order, wanted.layout)
     session.flush()
     written = _written(session, batch, order, wanted.layout)
-    return replace(written, again=new is None, homeless=homeless)
+    return replace(written, again=new is None, homeless=homeless, excluded=list(excluded))
 
 
-def _placed(session: Session, batch: PayoutBatch, wanted: Wanted) -> tuple[PayoutOrder | None, list[str]]:
+def _excluded(session: Session, batch: PayoutBatch, who: Sequence[str]) -> list[str]:
+    """Return the references of what is left to pay of these IBs, none of which is under way."""
+    left = payout_orders.left(session, batch) if who else []
+    found: list[str] = []
+    for ib in (ibs.find(session, one) for one in who):
+        own = [one for one in left if one.item.user_id == ib.id]
+        if not own:
+            raise RequestError(f"batch {batch.id} has nothing left to pay to {ib.email}, so nothing to exclude")
+        for one in own:
+            if one.under_way:
+                raise RequestError(
+                    f"{one.item.reference} of {ib.email} went out in file {one.number} already: if nobody has handed "
+                    f"that in, --instead-of {one.number} writes another without it"
+                )
+        found += [one.item.reference for one in own]
+    return found
+
+
+def _placed(
+    session: Session, batch: PayoutBatch, wanted: Wanted, excluded: Collection[str]
+) -> tuple[PayoutOrder | None, list[str]]:
     """Put what is under way in no file into a new one, if there is any; and say in words who is left out."""
-    free = [one for one in payout_orders.left(session, batch) if not one.unclear and not one.under_way]
+    left = [one for one in payout_orders.left(session, batch) if one.item.reference not in excluded]
+    free = [one for one in left if not one.unclear and not one.under_way]
     found = payout_destinations.find(session, batch, free)
     homeless = list(found.homeless.values())
     payable = [one for one in free if one.item.id not in found.homeless]

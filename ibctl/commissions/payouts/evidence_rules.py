@@ -275,6 +275,8 @@ def explain(one: Judged) -> str:
             return "the payment was cancelled: have it returned, or it is paid twice"
         case "unseen":
             return f"money came back of which nothing was seen leaving, so it counts nothing: {_remedy(due)}"
+        case "double" if due.sent > due.amount:
+            return f"{_remedy(due)}, or `ibctl undo` this if another file told of the same payment"
     return _remedy(due)
 
 

@@ -164,3 +164,12 @@ def test_but_not_on_the_day_on_which_it_left_for_the_return_may_have_come_before
     told(ibctl, "100 out 05 T1", "40 in 07 T2", "40 out 08 T3")
     told(ibctl, "40 in 08")
     assert out(ibctl) == 100
+
+
+def test_a_payment_that_two_files_tell_of_under_two_names_says_how_to_take_one_of_them_back(ibctl: Run) -> None:
+    told(ibctl, "100 out 05 T1")
+    told(ibctl, "100 out 05")
+    shown = json.loads(ibctl(*RECONCILE, "-f", "json").stdout)
+    assert shown[0]["explanation"] == (
+        "100.00 USD too much: have it returned, or `ibctl undo` this if another file told of the same payment"
+    )

@@ -50,7 +50,18 @@ def round_to(amount: Decimal, code: str) -> Decimal:
     return amount.quantize(unit(code), rounding=ROUND_HALF_UP)
 
 
-def show(amount: Decimal, code: str) -> str:
-    """Write an amount for people, with the decimals of its currency: `12,480.55 EUR`, `1,500 JPY`."""
+def digits(amount: Decimal, code: str) -> str:
+    """Write an amount for people, with its currency's decimals: `12,480.55`, or `1,500` in yen.
+
+    What it has below the currency's smallest unit, like 0.45 yen that are carried on, is shown too: nothing is rounded.
+    What the web application stored and is no amount is shown as it is: `NaN`, `Infinity`.
+    """
+    if not amount.is_finite():
+        return str(amount)
     decimals = max(places(code), -int(amount.normalize().as_tuple().exponent))
-    return f"{amount:,.{decimals}f} {code}"
+    return f"{amount:,.{decimals}f}"
+
+
+def show(amount: Decimal, code: str) -> str:
+    """Write an amount as `digits` does, and its currency: `12,480.55 EUR`, `1,500 JPY`."""
+    return f"{digits(amount, code)} {code}"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
+from ibctl import currencies
+
 CENT = Decimal("0.01")
 # Beyond this a double no longer holds the cents.
 LIMIT = Decimal("1e12")
@@ -42,12 +44,8 @@ def parse(text: str) -> Decimal:
 
 
 def show(amount: Decimal | float, currency: str = "") -> str:
-    """Write an amount for people: `12,480.55 USD`. Digits beyond the cents are shown when there are any.
-
-    What the web application stored and is no amount is shown as it is: `NaN`, `Infinity`.
+    """Write an amount for people, with its currency's decimals: `12,480.55 USD`, `1,500 JPY`; with cents where none is
+    named. More digits are shown when there are any (`currencies.digits`).
     """
     exact = from_float(amount) if isinstance(amount, float) else amount
-    if not exact.is_finite():
-        return f"{exact} {currency}".rstrip()
-    places = max(2, -int(exact.normalize().as_tuple().exponent))
-    return f"{exact:,.{places}f} {currency}".rstrip()
+    return currencies.show(exact, currency).rstrip()

@@ -65,6 +65,17 @@ def test_an_amount_is_shown_with_its_cents_and_no_digit_hidden(amount: str, text
     assert money.show(Decimal(amount), "USD") == text
 
 
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        ("300.00", "JPY", "300 JPY"), ("1500", "JPY", "1,500 JPY"), ("300.45", "JPY", "300.45 JPY"),
+        ("-0.3", "JPY", "-0.3 JPY"), ("12.5", "KWD", "12.500 KWD"), ("0.00", "JPY", "0 JPY"), ("300", "", "300.00"),
+    ],
+)  # fmt: skip
+def test_an_amount_has_its_currencys_decimals_and_what_lies_below_them(amount: str, currency: str, text: str) -> None:
+    assert money.show(Decimal(amount), currency) == text
+
+
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
 def test_what_is_no_amount_is_shown_as_it_is(text: str) -> None:
     assert money.show(float(text), "USD") == f"{text} USD"

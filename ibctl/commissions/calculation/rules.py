@@ -334,7 +334,7 @@ def _unpaid(terms: Terms, base: str, found: Mapping[str, Decimal | int]) -> Iter
     carried, forgiven = Decimal(found["carriedOut"]), Decimal(found["writtenOff"])
     if carried > 0:
         small = carried < currencies.unit(base)
-        why = f"less than 1 {base}" if small else f"below the minimum of {money.show(terms.minimum)}"
+        why = f"less than 1 {base}" if small else f"below the minimum of {currencies.digits(terms.minimum, base)}"
         yield Line("carry", f"{why}: carried on", value=-carried)
     if carried < 0:
         yield Line("carry", "negative: carried on", value=-carried)

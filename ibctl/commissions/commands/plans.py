@@ -213,12 +213,10 @@ def _amount(text: str) -> Decimal:
 
 
 def _report_falls(terms: Terms, found: list[boundaries.Probe]) -> None:
-    falls = boundaries.falls(found)
+    falls, base = boundaries.falls(found), config.settings().base_currency
     for low, high in falls:
-        output.warn(
-            f"{low.value:,f} earns {money.show(low.earned)}, {high.value:,f} only {money.show(high.earned)}: "
-            f"{terms.label} falls at {low.boundary}"
-        )
+        more, less = money.show(low.earned, base), money.show(high.earned, base)
+        output.warn(f"{low.value:,f} earns {more}, {high.value:,f} only {less}: {terms.label} falls at {low.boundary}")
     if falls:
         raise typer.Exit(errors.FINDINGS)
 

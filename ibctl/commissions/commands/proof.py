@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
-from ibctl import db, errors, money, months, outfiles, output, rendering
+from ibctl import config, db, errors, money, months, outfiles, output, rendering
 from ibctl.commissions.calculation import rules
 from ibctl.commissions.calculation.rules import Line
 from ibctl.commissions.commands.arguments import IbArgument, MonthArgument, suggest_months
@@ -129,8 +129,9 @@ def _blank(value: Any) -> Any:
 def _warn_of_differences(found: explaining.Explanation) -> None:
     if not found.kept:
         output.warn("this row was not made by ibctl: derived from the data of today")
+    base = config.settings().base_currency
     for name, stored, derived in found.differences:
-        output.warn(f"{name} is stored as {money.show(stored)}, but derives to {money.show(derived)}")
+        output.warn(f"{name} is stored as {money.show(stored, base)}, but derives to {money.show(derived, base)}")
 
 
 # -------------------------------------------------------------------------------------------------------------- why-not

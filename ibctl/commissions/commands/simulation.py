@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from sqlmodel import Session
 
-from ibctl import config, db, money, months, output, rendering
+from ibctl import config, currencies, db, money, months, output, rendering
 from ibctl.commissions.calculation import plan_rules
 from ibctl.commissions.calculation.plan_rules import Terms
 from ibctl.commissions.commands import completion
@@ -96,7 +96,7 @@ def _sum_up(found: Simulation, terms: Terms, limit: int) -> None:
     share = f", {change * 100 / current:+.1f} %" if current else ""
     output.note(
         f"{terms.label} costs {money.show(simulated, base)} instead of {money.show(current, base)} "
-        f"({change:+,.2f}{share})"
+        f"({'+' if change >= 0 else ''}{currencies.digits(change, base)}{share})"
     )
     gains, losses = (sum(sign * one.difference > 0 for one in found.ibs) for sign in (1, -1))
     near = sum(bool(one.near) for one in found.ibs)

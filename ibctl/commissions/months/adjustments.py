@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, select
 
-from ibctl import config, db, ids, months
+from ibctl import config, db, ids, money, months
 from ibctl.commissions import seals, units
 from ibctl.commissions.calculation import draft_sql, rules, service, snapshots
 from ibctl.commissions.calculation.service import RunResult
@@ -204,9 +204,11 @@ def _worth(session: Session, ib: User, source: Month, snapshot: Snapshot, lead: 
 
 
 def _require_settled(session: Session, ib: User, source: Month) -> None:
+    base = config.settings().base_currency
     for one in drifting.drift(session, source, ib=ib.id):
+        now, booked = money.show(one.now, base), money.show(one.then + one.booked, base)
         raise RequestError(
-            f"{source} of {ib.email} earns {one.now:,} by the data of today, and {one.then + one.booked:,} is booked: "
+            f"{source} of {ib.email} earns {now} by the data of today, and {booked} is booked: "
             f"what the lead has got is known when `ibctl commissions true-up {source}` has booked that"
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from ibctl import money
+from ibctl import currencies, money
 from ibctl.commissions.calculation import rules
 from ibctl.commissions.calculation.plan_rules import Terms
 from ibctl.commissions.calculation.rules import Booked, Inputs
@@ -51,8 +51,9 @@ def probes(terms: Terms, cpa: Decimal, base: str) -> Iterator[Probe]:
         for at, value in _around(bonus.since, _CENT):
             yield _probe(terms, f"{bonus.since:,f} of spend", at, value, _inputs(spend=value), base)
     if terms.minimum:
+        minimum = f"minimum {currencies.digits(terms.minimum, base)}"
         for at, value in _around(terms.minimum, _CENT):
-            yield _probe(terms, f"minimum {money.show(terms.minimum)}", at, value, _inputs(balance=value), base)
+            yield _probe(terms, minimum, at, value, _inputs(balance=value), base)
 
 
 def _by_cpa(terms: Terms, cpa: Decimal) -> Terms:

@@ -18,7 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from ibctl import bulk, config, money
+from ibctl import bulk, config, currencies, money
 from ibctl.commissions import seals, units
 from ibctl.commissions.calculation import draft_sql, plan_rules, rules, service, snapshots, sql
 from ibctl.commissions.months import carrying, drifting
@@ -157,15 +157,19 @@ def _faults(month: Month, row: Mapping[str, Any], terms: plan_rules.Terms) -> It
     base = config.settings().base_currency
     again = rules.figures(terms, snapshots.amounts(row, row["booked"] or (), base=base))
     for name, before, after in rules.differing(stored, again):
-        yield Finding(month, email, "calculation", name, money.show(before), money.show(after), "")
+        yield Finding(month, email, "calculation", name, _shown(before), _shown(after), "")
     shown = {name: Decimal(row[name]) for name in rules.FIGURES}
     for name, before, after in rules.differing(_as_stored(stored), shown, rules.FIGURES):
-        yield Finding(month, email, "row", name, money.show(before), money.show(after), "written outside ibctl")
+        yield Finding(month, email, "row", name, _shown(before), _shown(after), "written outside ibctl")
 
 
 def _uncarried(session: Session, month: Month) -> Iterator[Finding]:
     for email, owed, carried in carrying.uneven(session, month):
-        yield Finding(month, email, "carry", "carriedOut", money.show(owed), money.show(carried), "")
+        yield Finding(month, email, "carry", "carriedOut", _shown(owed), _shown(carried), "")
+
+
+def _shown(amount: Decimal) -> str:
+    return currencies.digits(amount, config.settings().base_currency)
 
 
 def _as_stored(figures: dict[str, str]) -> dict[str, Decimal]:
@@ -181,7 +185,7 @@ def _missing(session: Session, month: Month, missing: Mapping[str, Mapping[str, 
         by = drifting.causes(session, (one for _, inputs in some for one in inputs))
         for user, inputs in some:
             row, last = missing[user], max((by[one.id] for one in inputs), default=(0, ""))
-            pays = "cannot be calculated" if row["pays"] is None else money.show(row["pays"])
+            pays = "cannot be calculated" if row["pays"] is None else _shown(row["pays"])
             yield Finding(month, row["email"], "row", MISSING, None, pays, last[1], bool(row["settled"]))
 
 

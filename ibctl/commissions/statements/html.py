@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from html import escape
 
-from ibctl import money, rendering
+from ibctl import currencies, rendering
 from ibctl.commissions.calculation import rules
 from ibctl.commissions.statements.service import Statement
 from ibctl.months import Month
@@ -66,7 +66,7 @@ def page(statement: Statement) -> str:
         *(f"<p>{_text(note)}</p>" for note in statement.notes),
         *_account(statement),
         "<h2>Payouts of the last twelve months</h2>",
-        chart(statement.history),
+        chart(statement.history, statement.currency),
         *_calculation(statement),
     ]
     return "\n".join(parts) + "\n</body>\n</html>\n"
@@ -76,9 +76,9 @@ def _text(value: str) -> str:
     return escape(rendering.printable(value))
 
 
-def _amount(value: Decimal) -> str:
+def _amount(statement: Statement, value: Decimal, currency: str | None = None) -> str:
     """Write an amount with a true minus sign."""
-    return money.show(value).replace("-", "\u2212")
+    return statement.amount(value, currency).replace("-", "\u2212")
 
 
 def _sums(statement: Statement) -> Iterator[str]:
@@ -87,17 +87,17 @@ def _sums(statement: Statement) -> Iterator[str]:
     sums = {"Opening balance": statement.opening, "Earned": earned, "Paid": paid, "Closing balance": statement.closing}
     yield '<dl class="sums">'
     for label, value in sums.items():
-        yield f"<div><dt>{label}</dt><dd>{_amount(value)}</dd></div>"
+        yield f"<div><dt>{label}</dt><dd>{_amount(statement, value)}</dd></div>"
     yield "</dl>"
 
 
 def _account(statement: Statement) -> Iterator[str]:
     yield "<h2>Account</h2>\n<table>\n<thead><tr><th>Day</th><th>Entry</th>"
     yield '<th class="n">Amount</th><th class="n">Balance</th></tr></thead>\n<tbody>'
-    yield _row(str(statement.month.first_day), "opening balance", "", _amount(statement.opening))
+    yield _row(str(statement.month.first_day), "opening balance", "", _amount(statement, statement.opening))
     for entry in statement.entries:
-        yield _row(str(entry.day), entry.label, _amount(entry.amount), _amount(entry.balance))
-    yield _row("", "closing balance", "", _amount(statement.closing), total=True)
+        yield _row(str(entry.day), entry.label, _amount(statement, entry.amount), _amount(statement, entry.balance))
+    yield _row("", "closing balance", "", _amount(statement, statement.closing), total=True)
     yield "</tbody></table>"
 
 
@@ -120,9 +120,9 @@ def _calculation(statement: Statement) -> Iterator[str]:
         cells = [
             f'<td class="l">{_text(WORDS.get(line.label, line.label))}</td>',
             f'<td class="d y">{(line.date or "")[:10]}</td>',
-            f'<td class="n">{"" if line.amount is None else _amount(line.amount)}</td>',
+            f'<td class="n">{"" if line.amount is None else _amount(statement, line.amount, line.currency)}</td>',
             f'<td class="n">{"" if line.rate is None else f"{line.rate:f}"}</td>',
-            f'<td class="n">{_amount(line.value)}</td>',
+            f'<td class="n">{_amount(statement, line.value)}</td>',
         ]  # fmt: skip
         yield f"<tr{' class=t' if line.total else ''}>{''.join(cells)}</tr>"
     yield "</tbody></table>"
@@ -131,12 +131,12 @@ def _calculation(statement: Statement) -> Iterator[str]:
 # ---------------------------------------------------------------------------------------------------------------- chart
 
 
-def chart(history: Sequence[tuple[Month, Decimal]]) -> str:
+def chart(history: Sequence[tuple[Month, Decimal]], currency: str) -> str:
     """Draw payouts as bars, a month each, with their amounts above them; the last is the statement's own."""
     highest = max((payout for _, payout in history), default=Decimal(0)) or Decimal(1)
     step = WIDTH / len(history)
     base, room = HEIGHT - FOOT, HEIGHT - FOOT - 28
-    label = ", ".join(f"{month} {money.show(payout)}" for month, payout in history)
+    label = ", ".join(f"{month} {currencies.digits(payout, currency)}" for month, payout in history)
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">']
     for number, (month, payout) in enumerate(history):
         middle, height = step * (number + 0.5), float(payout / highest) * room
@@ -145,7 +145,7 @@ def chart(history: Sequence[tuple[Month, Decimal]]) -> str:
         if payout > 0:
             parts.append(
                 f'<rect x="{middle - step * 0.32:.1f}" y="{base - height:.1f}" width="{step * 0.64:.1f}" '
-                f'height="{height:.1f}" rx="2"><title>{month}: {money.show(payout)}</title></rect>'
+                f'height="{height:.1f}" rx="2"><title>{month}: {currencies.digits(payout, currency)}</title></rect>'
             )
             parts.append(f'<text{words} x="{middle:.1f}" y="{base - height - 5:.1f}">{_short(payout)}</text>')
         parts.append(f'<text{words} x="{middle:.1f}" y="{HEIGHT - 6}">{month}</text>')

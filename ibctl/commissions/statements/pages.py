@@ -30,25 +30,25 @@ def markdown(statement: Statement) -> str:
     lines = [
         f"# Statement {statement.month}", "", f"For {_plain(statement.email)}, amounts in {statement.currency}.", "",
         "| day | entry | amount | balance |", "| --- | --- | ---: | ---: |",
-        f"| {statement.month.first_day} | opening balance | | {money.show(statement.opening)} |",
+        f"| {statement.month.first_day} | opening balance | | {statement.amount(statement.opening)} |",
     ]  # fmt: skip
     for entry in statement.entries:
-        amounts = f"{money.show(entry.amount)} | {money.show(entry.balance)}"
+        amounts = f"{statement.amount(entry.amount)} | {statement.amount(entry.balance)}"
         lines.append(f"| {entry.day} | {_plain(entry.label)} | {amounts} |")
-    lines += [f"| | **closing balance** | | **{money.show(statement.closing)}** |", ""]
+    lines += [f"| | **closing balance** | | **{statement.amount(statement.closing)}** |", ""]
     lines += [f"{note}\n" for note in statement.notes]
     if statement.derivation is not None:
         lines += ["## How the payout was calculated", "", "| | amount | rate | value |", "| --- | ---: | ---: | ---: |"]
-        lines += [_derived(line) for line in rules.flat(statement.derivation)]
+        lines += [_derived(statement, line) for line in rules.flat(statement.derivation)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _derived(line: rules.Line) -> str:
-    amount = "" if line.amount is None else money.show(line.amount)
+def _derived(statement: Statement, line: rules.Line) -> str:
+    amount = "" if line.amount is None else statement.amount(line.amount, line.currency)
     rate = "" if line.rate is None else f"{line.rate:f}"
     words = _plain(WORDS.get(line.label, line.label))
     label = f"**{words}**" if line.total else words
-    return f"| {label} | {amount} | {rate} | {money.show(line.value)} |"
+    return f"| {label} | {amount} | {rate} | {statement.amount(line.value)} |"
 
 
 def _plain(text: str) -> str:

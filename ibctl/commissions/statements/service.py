@@ -78,6 +78,10 @@ class Statement:
         """What the entries of these kinds come to."""
         return sum((entry.amount for entry in self.entries if entry.kind in kinds), ZERO)
 
+    def amount(self, value: Decimal, currency: str | None = None) -> str:
+        """Write an amount, of the statement's currency if it has none of its own, with that one's decimals."""
+        return currencies.digits(value, currency or self.currency)
+
     @property
     def notes(self) -> Iterator[str]:
         """Say what becomes of the closing balance."""

@@ -81,8 +81,8 @@ def test_less_than_the_smallest_unit_of_the_currency_is_carried_on_and_arrives(
     assert "less than 1 JPY: carried on" in said
     assert ok(ibctl("commissions", "dossier", "ib@x.y", "2025-09", "-o", "d")).exit_code == 0
     assert "findings: 0" in ok(ibctl("commissions", "verify")).stderr
-    ok(close(ibctl, "2025-10"))
-    run(ibctl, "2025-11")
+    assert "2025-10 is closed: 1 IB, 300 JPY, 0.6 JPY carried on" in ok(close(ibctl, "2025-10")).stderr
+    assert "1 open commission, 0 JPY to pay out" in ok(ibctl("commissions", "run", "--month", "2025-11")).stderr
     assert payouts(platform) == {9: 0, 10: 300, 11: 0}
     lines = json.loads(ibctl("commissions", "adjustments", "--kind", "carry", "-f", "json").stdout)
     assert [(row["month"], row["amount"], row["reason"]) for row in lines] == [
@@ -90,7 +90,7 @@ def test_less_than_the_smallest_unit_of_the_currency_is_carried_on_and_arrives(
         ("2025-10", 0.3, "less than the smallest unit in 2025-09"),
     ]
     assert (
-        "0.60 JPY are carried on" in ok(ibctl("commissions", "statement", "ib@x.y", "2025-10", "--format", "md")).stdout
+        "0.6 JPY are carried on" in ok(ibctl("commissions", "statement", "ib@x.y", "2025-10", "--format", "md")).stdout
     )
     ok(ibctl("commissions", "dossier", "ib@x.y", "2025-10", "-o", "d10"))
 
@@ -108,7 +108,7 @@ def test_what_a_payment_leaves_below_the_smallest_unit_is_carried_on(
     if evidence:
         Path("bank.csv").write_text("reference,amount,currency,date\nIB202509B1N00001,300,JPY,2025-10-05\n")
         ok(ibctl("commissions", "payouts", "reconcile", "2025-09-1", "bank.csv", "--paid-is", "positive"))
-    assert "0.45 JPY carried on" in ok(close(ibctl, "2025-09")).stderr
+    assert "1 IB, 0 JPY, 0.45 JPY carried on" in ok(close(ibctl, "2025-09")).stderr
     assert platform.sql("SELECT month, amount FROM ibctl.adjustment WHERE kind = 'carry'") == [(10, Decimal("0.45"))]
     assert "0.45" in ok(ibctl("commissions", "statement", "ib@x.y", "2025-10", "--format", "csv")).stdout
 

@@ -219,7 +219,7 @@ def test_check_prints_the_boundaries_and_ends_with_7_where_more_pays_less(ibctl:
     path.write_text(path.read_text().replace("rate = 0.40", "tiers = [{from = 0, rate = 0.4}, {from = 5, rate = 0.1}]"))
     falling = ibctl("commissions", "plans", "check", path)
     assert falling.exit_code == 7
-    assert "4 earns 480.00, 5 only 150.00: gold, version 1 falls at 5 leads" in falling.stderr
+    assert "4 earns 480.00 USD, 5 only 150.00 USD: gold, version 1 falls at 5 leads" in falling.stderr
 
 
 def test_list_shows_every_version_and_the_default(ibctl: Run, add: Callable[..., Result]) -> None:

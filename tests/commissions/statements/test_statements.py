@@ -253,9 +253,9 @@ def test_markdown_derives_the_payout(year: Platform, ibctl: Run) -> None:
 
 def test_a_chart_has_a_bar_for_each_month_that_paid_and_none_without() -> None:
     months = [Month(2025, number) for number in range(1, 13)]
-    drawn = chart([(month, Decimal(month.month % 2) * 15_000) for month in months])
+    drawn = chart([(month, Decimal(month.month % 2) * 15_000) for month in months], "USD")
     assert (drawn.count("<rect"), drawn.count("15.0k")) == (6, 6)
-    assert chart([(month, Decimal(0)) for month in months]).count("<rect") == 0
+    assert chart([(month, Decimal(0)) for month in months], "USD").count("<rect") == 0
 
 
 # ------------------------------------------------------------------------------------------------------------- commands

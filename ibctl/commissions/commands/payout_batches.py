@@ -136,6 +136,8 @@ def list_(
     """
     with db.reading() as session:
         rows, total = payout_listing.listing(session, month=months.parse(month) if month else None, limit=limit)
+    if form is Format.table and any(row["returned"] for row in rows):
+        columns = columns or ",".join(column.key for column in COLUMNS if column.brief or column.key == "returned")
     output.show(rows, COLUMNS, Listing(form, to_file, columns))
     output.cut_note(len(rows), limit, total, "batches")
 
@@ -159,8 +161,8 @@ def show(
     with db.reading() as session:
         found = payouts.find(session, batch)
         ((head,), _), rows = payout_listing.listing(session, batch=found.id), payout_listing.item_rows(session, found)
-    if form is Format.table and not any(row["findings"] for row in rows):
-        columns = columns or f"{OF_NEW},status"
+    if form is Format.table:
+        columns = columns or _telling(rows)
     output.show(rows, ITEM_COLUMNS, Listing(form, to_file, columns))
     signed = f", approved by {head['approvedBy']}" if head["approvedBy"] else ""
     output.note(
@@ -171,8 +173,18 @@ def show(
     for row in rows:
         if row["redirectedTo"]:
             output.note(f"{row['reference']} came back, and went in file {row['file']} to {row['redirectedTo']}")
-    if head["unmatched"]:
-        output.warn(f"{head['unmatched']} reported movements name no single payment of the batch")
+    for words in rules.astray(head["astray"] or {}):
+        output.warn(words)
+
+
+def _telling(rows: list[dict[str, Any]]) -> str:
+    """Return the columns that tell of a batch what there is to tell: of what came back, how much is out, and where."""
+    back = any("RETURNED" in row["status"] or row["redirectedTo"] for row in rows)
+    # That money came back the status says.
+    found = any(row["findings"] for row in rows if not (back and row["findings"] == "returned"))
+    elsewhere = any(row["redirectedTo"] for row in rows)
+    more = {"sent": back, "file": back, "redirectedTo": elsewhere, "findings": found}
+    return ",".join([OF_NEW, "status", *(key for key, told in more.items() if told)])
 
 
 def _came_back(head: dict[str, Any]) -> str:
@@ -206,11 +218,11 @@ def cancel(
         )
     exported = f"; it was exported at {rendering.shown(found.exported_at)} UTC" if found.exported_at else ""
     cancelled, written = confirmed(
-        lambda session: payouts.effect(payouts.cancel(session, batch, only=chosen), found.base_currency),
+        lambda session: payouts.cancel(session, batch, only=chosen).effect,
         lambda effect: f"cancel of batch {found.id}: {effect}{exported}", dry_run=dry_run, reason=reason, yes=yes,
     )  # fmt: skip
     again = f"ibctl commissions payouts create --month {found.year}-{found.month:02d} --method {found.method}"
-    written.announce(f"cancelled of batch {found.id}: {cancelled}, PENDING again", back=again)
+    written.announce(f"cancelled of batch {found.id}: {cancelled}", back=again)
 
 
 def _is_unclear(row: dict[str, Any], chosen: list[str]) -> bool:

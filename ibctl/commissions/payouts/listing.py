@@ -26,7 +26,9 @@ _LISTING = sa.text(
       i."basePaid" - r."baseReturned" AS "basePaid", r."baseReturned",
       (SELECT "executionDate" FROM ibctl.payout_order o WHERE o."batchId" = b.id AND o."withdrawnAt" IS NULL
        ORDER BY number DESC LIMIT 1) AS "executionDate",
-      (SELECT count(*) FROM ibctl.payout_payment p WHERE p."batchId" = b.id AND p."itemId" IS NULL) AS unmatched
+      (SELECT jsonb_object_agg(finding, count) FROM (
+        SELECT finding, count(*) AS count FROM ibctl.payout_payment p
+        WHERE p."batchId" = b.id AND p."itemId" IS NULL GROUP BY 1) p) AS astray
     FROM (
       SELECT *, count(*) OVER () AS total FROM ibctl.payout_batch
       WHERE (CAST(:year AS integer) IS NULL OR (year, month) = (:year, :month))

@@ -180,6 +180,32 @@ def status(counts: Mapping[str, int], *, approved: bool, exported: bool) -> str:
     return "EXPORTED" if exported else "APPROVED" if approved else "CREATED"
 
 
+# In the order in which they are said.
+_BECAME = {"PENDING": "PENDING again", "HELD": "HELD, so not paid anew until it is released", "GONE": "deleted since"}
+
+
+def became(counts: Mapping[str, int]) -> str:
+    """Say what commissions became that a batch gave back, counted by PENDING, HELD and GONE."""
+    found = {words: counts[status] for status, words in _BECAME.items() if counts.get(status)}
+    if len(found) == 1:
+        return next(iter(found))
+    return ", ".join(f"{count:,} {words}" for words, count in found.items())
+
+
+_ASTRAY = {
+    "unmatched": ("names", "name", "no single payment of the batch"),
+    "early": ("is", "are", "dated before the month was over: that proves nothing"),
+    "repeated": ("tells", "tell", "again of what another file had told of: that counts nothing"),
+}
+
+
+def astray(counts: Mapping[str, int]) -> Iterable[str]:
+    """Say of movements that belong to no payment, counted by their findings, what is wrong: a line for each finding."""
+    for finding, (one, many, rest) in _ASTRAY.items():
+        if count := counts.get(finding):
+            yield f"{rendering.counted(count, 'reported movement')} {one if count == 1 else many} {rest}"
+
+
 def sums(amounts: Iterable[tuple[Decimal, str]]) -> str:
     """Write what amounts come to, by currency: `1,200.00 EUR, 50,000 JPY`."""
     totals: dict[str, Decimal] = {}

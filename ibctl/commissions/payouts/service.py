@@ -8,7 +8,8 @@ rows themselves, since the web application writes them, too.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -263,7 +264,21 @@ def items(session: Session, batch: PayoutBatch, *, status: str | None = None) ->
     return list(session.exec(query if status is None else query.where(PayoutItem.status == status)))
 
 
-def cancel(session: Session, batch_id: str, *, only: Sequence[str] = ()) -> list[PayoutItem]:
+@dataclass(frozen=True)
+class Cancelled:
+    """The payments that were cancelled; `became` counts their commissions by what these are now."""
+
+    batch: PayoutBatch
+    items: list[PayoutItem]
+    became: Mapping[str, int]
+
+    @property
+    def effect(self) -> str:
+        """Name what is not paid, and what its commissions are now: "2 IBs, 150.25 USD, PENDING again"."""
+        return f"{effect(self.items, self.batch.base_currency)}, {rules.became(self.became)}"
+
+
+def cancel(session: Session, batch_id: str, *, only: Sequence[str] = ()) -> Cancelled:
     """Give back the commissions of a batch, or those of some IBs, that are not paid: they are PENDING again.
 
     One that something else than ibctl made PENDING or HELD stays so. Raises RequestError when there is nothing left to
@@ -279,11 +294,11 @@ def cancel(session: Session, batch_id: str, *, only: Sequence[str] = ()) -> list
             "stays so: `ibctl commissions payouts export` pays what came back, to the payee as it is then"
         )
     _require_untouched(session, batch, found)
-    _release(session, found)
+    became = _release(session, found)
     for item in found:
         item.status, item.claim = "CANCELLED", None
     session.flush()
-    return found
+    return Cancelled(batch, found, became)
 
 
 _LOCKED = sa.text(
@@ -302,7 +317,8 @@ def locked(session: Session, items: Iterable[PayoutItem]) -> dict[str, Any]:
     return {row.id: row for row in session.execute(_LOCKED, {"ids": [item.commission_id for item in items]})}
 
 
-def _release(session: Session, found: Sequence[PayoutItem]) -> None:
+def _release(session: Session, found: Sequence[PayoutItem]) -> Mapping[str, int]:
+    """Give commissions back; return how many are PENDING now, HELD, or GONE, as they were deleted."""
     rows = locked(session, found)
     paid = [
         item.reference for item in found if item.commission_id in rows and rows[item.commission_id].status == "PAID"
@@ -313,6 +329,8 @@ def _release(session: Session, found: Sequence[PayoutItem]) -> None:
             "their paymentStatus back to PENDING in the web application, or cancel the others with --only"
         )
     session.execute(_RELEASE, {"ids": list(rows), "now": clock.now()})
+    was = (rows[item.commission_id].status if item.commission_id in rows else "GONE" for item in found)
+    return Counter("PENDING" if status == "PROCESSING" else status for status in was)
 
 
 def _require_untouched(session: Session, batch: PayoutBatch, found: Sequence[PayoutItem]) -> None:

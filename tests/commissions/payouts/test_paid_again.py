@@ -307,6 +307,29 @@ def test_a_batch_whose_money_came_back_is_not_listed_as_paid(returned: Platform,
     assert listed() == ["PAID", 2, 0, 150.25, 0]
 
 
+def test_the_tables_of_a_batch_tell_of_what_came_back_and_where_it_went_then_and_of_that_alone(
+    platform: Platform, ibctl: Run
+) -> None:
+    def headings(*command: str) -> list[str]:
+        return next(
+            line.split() for line in ibctl("commissions", "payouts", *command).stdout.splitlines() if line.strip()
+        )
+
+    two(platform)
+    create(ibctl)
+    assert ibctl(*EXPORT).exit_code == 0
+    batches = ["id", "method", "status", "items", "paid", "baseAmount", "approvedBy"]
+    assert (headings("list"), headings("show", "2025-10-1")) == (batches, ["reference", "email", "pays", "status"])
+    reported(ibctl, f"{A} 100.00 04 debit")
+    reported(ibctl, f"{A} 100.00 06 credit")
+    assert headings("list") == [*batches[:5], "returned", *batches[5:]]
+    back = ["reference", "email", "pays", "status", "sent", "file"]
+    assert headings("show", "2025-10-1") == back
+    payee(ibctl, "a@x.y")
+    assert ibctl(*EXPORT).exit_code == 0
+    assert headings("show", "2025-10-1") == [*back, "redirectedTo"]
+
+
 @pytest.mark.parametrize("form", ["html", "md", "json"])
 def test_a_statement_does_not_say_paid_of_what_came_back(returned: Platform, ibctl: Run, form: str) -> None:
     def stated() -> str:

@@ -314,16 +314,43 @@ def test_no_undo_moves_a_payment_status(platform: Platform, sql: Sql, ibctl: Run
     assert {row[2] for row in payments(sql)} == {"CANCELLED"}
 
 
-@pytest.mark.parametrize("status", ["PENDING", "HELD"])
-def test_a_row_that_something_else_moved_is_given_back_all_the_same(
-    platform: Platform, sql: Sql, ibctl: Run, status: str
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("PENDING", "2 IBs, 150.25 USD, PENDING again; change set 2"),
+        ("HELD", "2 IBs, 150.25 USD, 1 PENDING again, 1 HELD, so not paid anew until it is released; change set 2"),
+    ],
+)
+def test_a_row_that_something_else_moved_is_given_back_all_the_same_and_said_what_it_is(
+    platform: Platform, sql: Sql, ibctl: Run, status: str, words: str
 ) -> None:
     two(platform)
     create(ibctl)
     sql('UPDATE "IbCommission" SET "paymentStatus" = %s WHERE id = \'c-a-10\'', status)
-    assert ibctl(*CANCEL, "2025-10-1", "--yes").exit_code == 0
+    ended = ibctl(*CANCEL, "2025-10-1", "--yes")
+    assert (ended.exit_code, words in ended.stderr) == (0, True), ended.stderr
     assert statuses(sql) == {"a@x.y": status, "b@x.y": "PENDING"}
     assert "payouts:" not in ibctl("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "words"),
+    [
+        (
+            'UPDATE "IbCommission" SET "paymentStatus" = \'HELD\'',
+            "1 IB, 100.00 USD, HELD, so not paid anew until it is",
+        ),
+        ('DELETE FROM "IbCommission"', "1 IB, 100.00 USD, deleted since; change set 2"),
+    ],
+)
+def test_what_is_not_pending_after_its_payment_was_cancelled_is_not_called_so(
+    platform: Platform, sql: Sql, ibctl: Run, meanwhile: str, words: str
+) -> None:
+    two(platform)
+    create(ibctl)
+    sql(f"{meanwhile} WHERE id = 'c-a-10'")
+    ended = ibctl(*CANCEL, "2025-10-1", "--only", "a@x.y", "--yes")
+    assert (ended.exit_code, words in ended.stderr, "PENDING" in ended.stderr) == (0, True, False), ended.stderr
 
 
 def test_a_row_that_something_else_made_paid_is_not_cancelled_and_named(

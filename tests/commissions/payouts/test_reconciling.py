@@ -108,7 +108,7 @@ def test_a_payment_without_a_reference_but_of_an_amount_that_is_due_is_not_passe
     Path("s.xml").write_text(camt(ENTRY.format(amount="86.42", sign="DBIT", status="BOOK", reference="-", bank="B1")))
     ended = ibctl(*RECONCILE, "s.xml", "-f", "json")
     assert (ended.exit_code, findings(ended)) == (7, [(None, "unmatched", True)])
-    assert "1 reported movements name no single payment" in ibctl(*SHOW, "2025-10-1").stderr
+    assert "1 reported movement names no single payment" in ibctl(*SHOW, "2025-10-1").stderr
 
 
 def test_an_mt940_proves_it_too(batch: Platform, sql: Sql, ibctl: Run) -> None:
@@ -207,6 +207,9 @@ def test_what_is_dated_before_the_month_was_over_proves_nothing(batch: Platform,
     assert reconcile(ibctl, *rows, code=7) == [(None, "early", True), (None, "early", True), (B, None, False)]
     assert "row 2, 100.00 USD: early, is dated before the month was over" in ibctl(*RECONCILE, "paid.csv").stderr
     assert statuses(sql) == {"a@x.y": "PROCESSING", "b@x.y": "PAID"}
+    shown = ibctl(*SHOW, "2025-10-1").stderr
+    assert "Warning: 2 reported movements are dated before the month was over: that proves nothing" in shown
+    assert "no single payment" not in shown
     came_back = csv_file(f"{A},-100,USD,2019-11-05,T4", name="back.csv")
     assert ibctl(*RECONCILE, came_back).exit_code == 7  # nor has anybody to say what its sign means
 

@@ -48,6 +48,14 @@ def live(platform: Platform, ibctl: Run) -> None:
     exported(ibctl)
 
 
+def test_what_is_told_again_is_called_that_where_the_batch_is_shown(ibctl: Run) -> None:
+    told(ibctl, "100.00 out 05 T1", "100.00 in 07 T2")
+    told(ibctl, "100.00 in 07")
+    shown = ibctl("commissions", "payouts", "show", "2025-10-1").stderr
+    assert "Warning: 1 reported movement tells again of what another file had told of: that counts nothing" in shown
+    assert "no single payment" not in shown
+
+
 @pytest.mark.parametrize(
     "again",
     [

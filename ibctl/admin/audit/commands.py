@@ -201,7 +201,7 @@ def undo(
             # It is done, even if nobody reads the list to its end.
             _announce(outcome, session.written)
     if not asked:
-        _warn_of_key(outcome)
+        _warn(outcome)
     _finish(outcome, everything=everything, shown=shown)
 
 
@@ -210,7 +210,7 @@ def _confirm(number: int) -> bool:
     with db.transaction(dry_run=True) as session:
         expected = undoing.undo(session, number)
     if expected.reversed:
-        _warn_of_key(expected)
+        _warn(expected)
         it = expected.change_set
         what = f"change set {number} ({it.actor}, {rendering.shown(it.created_at)} UTC: {it.command})"
         output.confirm(f"take back {what}: {expected.words}", yes=False)
@@ -223,12 +223,14 @@ def _announce(outcome: undoing.Outcome, written: db.Written) -> None:
         written.announce(f"{done} change set {outcome.change_set.id}: {outcome.words}")
 
 
-def _warn_of_key(outcome: undoing.Outcome) -> None:
+def _warn(outcome: undoing.Outcome) -> None:
     if outcome.unopened:
         output.warn(
             f"this ENCRYPTION_KEY does not open {outcome.unopened:,} secret(s) in the rows that go back: they were "
             "encrypted with another one; `ibctl secrets check` lists what does not open"
         )
+    for words in outcome.relied:
+        output.warn(words)
 
 
 def _finish(outcome: undoing.Outcome, *, everything: bool, shown: int) -> None:

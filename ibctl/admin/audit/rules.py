@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from ibctl import days
+from ibctl import days, output
 from ibctl.errors import UsageError
 
 HIDDEN = "(secret)"
@@ -155,6 +155,15 @@ def why(reason: str | None, detail: Mapping[str, Any], writer: str | None) -> st
             return f"its table has other columns now ({detail['columns']})"
         case _:
             return str(detail["message"])
+
+
+def relied(batch: str, file: int, payments: Sequence[str]) -> str:
+    """Warn of a file of payouts that pays because of evidence which is taken back, and say what to do about it."""
+    return (
+        f"file {file} of batch {batch} was written on the ground of what is taken back, and pays "
+        f"{output.some(payments)}: if nobody has handed it in, `ibctl commissions payouts export {batch} --instead-of "
+        f"{file}` withdraws it; else stop it at the bank, or have the money returned"
+    )
 
 
 def _referrers(detail: Mapping[str, Any]) -> str:

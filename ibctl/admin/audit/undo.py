@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from ibctl import config, crypto, db, sealing
-from ibctl.admin.audit import closed, held, merged, paired, rules, sealed, service, sql
+from ibctl.admin.audit import closed, held, merged, paired, relied, rules, sealed, service, sql
 from ibctl.admin.audit.sql import Reference, Table
 from ibctl.errors import ConfigError, RequestError
 from ibctl.models.ledger import CAPTURED, ChangeSet
@@ -53,6 +53,8 @@ class Outcome:
     already: int = 0
     # Secrets in the rows that are back which the present key does not open.
     unopened: int = 0
+    # Warnings of files of payouts that rest on what was taken back.
+    relied: Sequence[str] = ()
 
     @property
     def left(self) -> int:
@@ -94,6 +96,7 @@ def undo(session: Session, number: int) -> Outcome:
     users.require_an_admin(session, admins)
     outcome = _outcome(session, change_set)
     outcome.unopened = _unopened(session, tables)
+    outcome.relied = relied.files(session, number) if "payout_payment" in tables else ()
     return outcome
 
 

@@ -288,6 +288,33 @@ def test_evidence_that_was_taken_back_puts_no_payment_into_a_second_file(platfor
     assert paid_to() == {B: ("50.25", IBANS[0])}
 
 
+def test_undoing_a_return_names_the_file_that_paid_again_because_of_it(returned: Platform, ibctl: Run) -> None:
+    """The return is change set 4, and file 2 is written on its ground in the fifth."""
+    assert "written on the ground" not in ibctl("undo", "4", "--dry-run").stderr
+    assert ibctl(*EXPORT).exit_code == 0
+    words = (
+        "Warning: file 2 of batch 2025-10-1 was written on the ground of what is taken back, and pays "
+        f"{A} (100.00 USD): if nobody has handed it in, "
+        "`ibctl commissions payouts export 2025-10-1 --instead-of 2` withdraws it; else stop it"
+    )
+    for how in ((), ("--dry-run",), ("--yes",)):
+        ended = ibctl("undo", "4", *how)
+        assert (ended.exit_code, ended.stderr.count(words)) == (0 if how else 2, 1), ended.stderr
+
+
+def test_undoing_evidence_of_a_later_file_or_of_one_that_was_withdrawn_names_none(
+    returned: Platform, ibctl: Run
+) -> None:
+    assert ibctl(*EXPORT).exit_code == 0
+    reported(ibctl, f"{A} 40.00 09 debit")
+    later = ibctl("undo", "6", "--dry-run")
+    assert (later.exit_code, "written on the ground" in later.stderr) == (0, False), later.stderr
+    assert ibctl("undo", "6", "--yes").exit_code == 0
+    ibctl(*EXPORT, "--instead-of", "2", "--yes")
+    withdrawn = ibctl("undo", "4", "--dry-run").stderr
+    assert "file 2 of batch" not in withdrawn
+
+
 # --------------------------------------------------------------------------------------------------- what is said of it
 
 

@@ -21,7 +21,7 @@ from typing import IO, Annotated, Any, Literal, NoReturn, TextIO
 
 import typer
 
-from ibctl import money, outfiles, rendering, utf8
+from ibctl import money, outfiles, rendering, tables, utf8
 from ibctl.errors import RequestError, UsageError
 
 Row = Mapping[str, Any]
@@ -67,10 +67,13 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a listing: its key in the rows (the schema's own name) and how its values look."""
+    """A column of a listing: its key in the rows (the schema's own name) and how its values look.
+
+    `prose`, one at most, are sentences: where a row of the table is too wide with them, they stand below it.
+    """
 
     key: str
-    kind: Literal["text", "money", "number", "time", "date", "flag", "rate"] = "text"
+    kind: Literal["text", "money", "number", "time", "date", "flag", "rate", "prose"] = "text"
     # Shown in a table without `--columns`. JSON and CSV show every column.
     brief: bool = True
 
@@ -78,6 +81,11 @@ class Column:
     def pointed(self) -> bool:
         """Whether its values have a decimal point to be brought into line."""
         return self.kind in ("money", "rate")
+
+    @property
+    def folds(self) -> bool:
+        """Whether a table that is too wide folds it."""
+        return self.kind in ("text", "prose")
 
     @property
     def right(self) -> bool:
@@ -94,8 +102,6 @@ class Listing:
     columns: str | None = None
 
 
-# What a column of text is folded to in a table, and no further.
-NARROWEST = 12
 # What a terminal shows of one cell: a broker's name of ten thousand letters would be all that there is to see. JSON,
 # CSV, pipes and files have it whole.
 LONGEST = 200
@@ -360,54 +366,15 @@ class _LineFeeds:
 
 
 def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], title: str | None) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = _shortened if stream.isatty() else rendering.shown
-    lines = [[shown(row[column.key], column.kind) for column in columns] for row in rows]
-    if not lines:
-        return
-    by_column = [_on_the_point(*one) for one in zip(columns, zip(*lines, strict=True), strict=True)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        fixed = column.kind != "text"
-        table.add_column(
-            Text(column.key, justify="right" if column.right else "left"),
-            # Amounts are brought to one width with their points in line; justified right, they would lose that again.
-            justify="left" if column.pointed or not column.right else "right",
-            no_wrap=fixed,
-            overflow="ellipsis" if fixed else "fold",
-        )
-    for cells in zip(*by_column, strict=True):
-        table.add_row(*map(Text, cells))
-    console = _table_console(stream)
-    # Never an amount that is cut, or a name of one letter a line: rather does the terminal wrap the lines.
-    console.width = max(console.width, sum(map(_least_width, columns, by_column)) + 3 * len(columns) - 1)
-    console.print(table)
+    lines = [[_cell(row[column.key], column, stream) for column in columns] for row in rows]
+    if lines:
+        tables.draw(_table_console(stream), columns, lines, title)
 
 
-def _shortened(value: Any, kind: str) -> str:
-    text = rendering.shown(value, kind)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def _least_width(column: Column, cells: Sequence[str]) -> int:
-    """Return how wide a column has to be for its numbers to be whole, and its text folded to NARROWEST at least."""
-    from rich.cells import cell_len
-
-    width = max(len(column.key), *map(cell_len, cells))
-    return min(width, NARROWEST) if column.kind == "text" else width
-
-
-def _on_the_point(column: Column, cells: Sequence[str]) -> list[str]:
-    """Pad amounts so that their points stand under each other, where some have more digits than the cents."""
-    if not column.pointed:
-        return list(cells)
-    behind = [len(cell) - len(cell.partition(".")[0]) for cell in cells]
-    padded = [cell + " " * (max(behind) - length) for cell, length in zip(cells, behind, strict=True)]
-    width = max(len(column.key), *map(len, padded))
-    return [cell.rjust(width) for cell in padded]
+def _cell(value: Any, column: Column, stream: IO[str]) -> str:
+    text = rendering.shown(value, column.kind)
+    short = column.kind == "prose" or len(text) <= LONGEST or not stream.isatty()
+    return text if short else text[: LONGEST - 1] + "…"
 
 
 def _table_console(stream: IO[str]) -> Any:

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 MODULES = sorted((ROOT / "ibctl").rglob("*.py"))
 RULES = [path for path in MODULES if path.stem.endswith("rules")]
 # The root command, what stands between Typer and all commands, and what the shell completes.
-PLUMBING = {"cli", "completion", "lazy", "output", "imports", "utf8"}
+PLUMBING = {"cli", "completion", "lazy", "output", "tables", "imports", "utf8"}
 DATABASE = {"sqlalchemy", "sqlmodel", "psycopg", "ibctl.db", "ibctl.models"}
 
 

@@ -177,6 +177,22 @@ def test_a_table_too_wide_for_the_terminal_cuts_no_amount_and_folds_no_name_to_l
     assert "…" not in printed
 
 
+def test_sentences_that_make_a_table_too_wide_stand_below_its_rows_unbroken_and_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = [Column("id"), Column("why", "prose"), Column("sum", "money")]
+    first, other = f"run `ibctl commissions payouts cancel --reason {'x' * 30}` before this can be done", "other"
+    rows = [{"id": str(number), "why": why, "sum": Decimal(number)} for number, why in enumerate([first, first, other])]
+    output.show(rows, columns, Listing())
+    assert capsys.readouterr().out.count(first) == 2  # a pipe has room: a line for each row
+    monkeypatch.setenv("COLUMNS", "60")
+    output.show(rows, columns, Listing())
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 60
+    assert [line.split() for line in printed.splitlines() if line.strip()][2:4] == [["0", "0.00"], ["1", "1.00"]]
+    assert " ".join(printed.split()).endswith(f"1 1.00 {first} 2 2.00 other")
+
+
 def test_a_terminal_shows_the_beginning_of_a_cell_that_would_fill_it_and_a_pipe_the_whole(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

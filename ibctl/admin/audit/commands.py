@@ -41,7 +41,7 @@ CHANGE_COLUMNS = [
     Column("after"),
 ]
 FIELD_COLUMNS = [*CHANGE_COLUMNS[:-2], Column("field"), *CHANGE_COLUMNS[-2:]]
-RESULT_COLUMNS = [Column("result"), Column("table"), Column("id"), Column("why")]
+RESULT_COLUMNS = [Column("result"), Column("table"), Column("id"), Column("why", "prose")]
 
 NumberArgument = Annotated[
     int, typer.Argument(metavar="CHANGESET", help="Its number.", autocompletion=completion.change_sets)

@@ -24,12 +24,12 @@ app = typer.Typer()
 
 COLUMNS = [
     Column("id", brief=False), Column("email"), Column("month"), Column("kind"), Column("amount", "money"),
-    Column("currency", brief=False), Column("reason"), Column("code", brief=False), Column("lead"),
+    Column("currency", brief=False), Column("reason", "prose"), Column("code", brief=False), Column("lead"),
     Column("source", brief=False), Column("actor", brief=False), Column("createdAt", "time", brief=False),
 ]  # fmt: skip
 HOLD_COLUMNS = [
-    Column("id", brief=False), Column("email"), Column("month"), Column("totalPayout", "money"), Column("reason"),
-    Column("until", "date"), Column("overdue", "flag", brief=False), Column("actor"),
+    Column("id", brief=False), Column("email"), Column("month"), Column("totalPayout", "money"),
+    Column("reason", "prose"), Column("until", "date"), Column("overdue", "flag", brief=False), Column("actor"),
     Column("createdAt", "time", brief=False), Column("releasedAt", "time", brief=False),
     Column("releasedBy", brief=False), Column("releaseReason", brief=False),
 ]  # fmt: skip

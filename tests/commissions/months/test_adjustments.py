@@ -50,6 +50,17 @@ def test_an_adjustment_is_a_line_of_the_month_and_of_its_explanation(ib: str, pl
     assert payout(platform) == (90, "PENDING")
 
 
+def test_a_long_reason_stands_whole_below_its_adjustment_on_a_narrow_terminal(
+    ib: str, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reason = "the broker's statement of 3 November has two of the leads of this IB as one and the same person"
+    ok(ibctl("commissions", "adjust", "ib@x.y", "2025-10", "-12.50", "--reason", reason, "--yes"))
+    monkeypatch.setenv("COLUMNS", "80")
+    printed = ok(ibctl("commissions", "adjustments")).stdout
+    assert max(map(len, printed.splitlines())) <= 80
+    assert " ".join(printed.split()).endswith(f"ib@x.y 2025-10 manual -12.50 – {reason}")
+
+
 def test_an_adjustment_alone_makes_a_row_and_below_zero_it_pays_nothing(platform: Platform, ibctl: Run) -> None:
     platform.user("ib@x.y")
     ok(ibctl("commissions", "adjust", "ib@x.y", "2025-10", "-5", *WHY, "--yes"))

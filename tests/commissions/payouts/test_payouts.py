@@ -314,6 +314,19 @@ def test_no_undo_moves_a_payment_status(platform: Platform, sql: Sql, ibctl: Run
     assert {row[2] for row in payments(sql)} == {"CANCELLED"}
 
 
+def test_what_an_undo_refuses_is_said_once_and_whole_on_a_narrow_terminal(
+    platform: Platform, ibctl: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two(platform)
+    create(ibctl)
+    monkeypatch.setenv("COLUMNS", "80")
+    printed = ibctl("undo", "1", "--yes").stdout
+    assert max(map(len, printed.splitlines())) <= 80
+    why = "a payout is not undone: `ibctl commissions payouts cancel` gives back what is not paid"
+    assert " ".join(printed.split()).count(why) == 1
+    assert " c-a-10 " in printed
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ RUN = ["commissions", "run", "--month", "2025-05"]
 # Every IB that earned in the month, an eighth of them, earns something else.
 RESTATED = """
 UPDATE "Lead" SET "cpaEarned" = "cpaEarned" + 1 WHERE "qualifiedAt" >= '2025-05-01' AND "qualifiedAt" < '2025-06-01'
+"""
+
+# Every IB earns something else in every month, and all that was spent was restated.
+EVERYTHING = """
+UPDATE "Lead" SET "qualifiedAt" = "leadCapturedAt", "cpaEarned" = "cpaEarned" + 1;
+UPDATE "AdSpendHistory" SET "dailySpend" = "dailySpend" + 1;
 """
 
 
@@ -47,3 +54,14 @@ def test_a_paid_month_run_again_against_an_open_one(platform_url: str) -> None:
     paid = seconds(command(again))
     report("a paid month run again, in which all that was earned was restated", paid, is_open)
     assert paid < 2 * is_open
+
+
+def test_the_drift_of_many_months_holds_no_more_than_that_of_one(platform_url: str) -> None:
+    for month in ("2025-08", "2025-09", "2025-10"):
+        seconds(command(["commissions", "close", month, "--yes"]))
+    psql(platform_url, EVERYTHING)
+    _, one = peak(command(["commissions", "drift", "2025-08", "-f", "json"]), code=7)
+    _, all_ = peak(command(["commissions", "drift", "-f", "json"]), code=7)
+    sys.stdout.write(f"\nthe drift of a month in which everything was restated: {one} MB, of all months: {all_} MB\n")
+    assert max(one, all_) < 200
+    assert all_ < 1.2 * one

@@ -16,7 +16,7 @@ _Fact: TypeAlias = datetime | Decimal
 _Day: TypeAlias = tuple[Account, Any, Decimal | None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Moved:
     """One input that is another now. `id` is its row's; `before` and `after` say what it counted with, None: not."""
 

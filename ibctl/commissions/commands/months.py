@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import json
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -42,6 +45,7 @@ DRIFT_COLUMNS = [
     Column("booked", "money"), Column("difference", "money"), Column("inputs", "number", brief=False),
     Column("moved", brief=False), Column("causes", brief=False),
 ]  # fmt: skip
+DRIFT_MONEY = {column.key for column in DRIFT_COLUMNS if column.kind == "money"}
 SHOWN = 3
 
 OneOrAll = Annotated[
@@ -184,28 +188,61 @@ def drift(
 
     Example: ibctl commissions drift 2025-10
     """
-    with db.reading() as session:
-        chosen = [months.parse(month)] if month else drifting.final_months(session)
-        only = users.find(session, ib).id if ib else None
-        found = [one for each in chosen for one in drifting.drift(session, each, ib=only)]
-        unmade = drifting.unmade(session, chosen[0] if month else None, ib=only)
-        names = _names(session, found[:SHOWN])
-        sealed = {each for each in chosen if seals.closed(session, each) is not None}
-    output.show([_drift_row(one) for one in found], DRIFT_COLUMNS, Listing(Format(form), to_file, columns))
-    _say_why(found, names)
+    listing, tally = Listing(Format(form), to_file, columns), Tally()
+    shown = {column.key for column in output.pick(DRIFT_COLUMNS, listing)}
+    # All rows may be more than memory holds, and none is shown before every month is known to be sound.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as spool:
+        with db.reading() as session:
+            chosen = [months.parse(month)] if month else drifting.final_months(session)
+            only = users.find(session, ib).id if ib else None
+            for one in tally.counting(session, chosen, ib=only):
+                spool.write(_spooled(one, shown))
+            unmade = drifting.unmade(session, chosen[0] if month else None, ib=only)
+            names = _names(session, tally.first)
+        spool.seek(0)
+        output.show(map(_unspooled, spool), DRIFT_COLUMNS, listing)
+    _say_why(tally, names)
     _say_unmade(unmade)
-    if found:
-        total = _added_and_taken(one.difference for one in found)
+    if tally.count:
+        total = _added_and_taken([tally.more, tally.less])
         output.note(
-            f"{rendering.counted(len(found), 'IB')}, {total} not booked: "
-            "`ibctl commissions true-up` books it into an open month" + _waiting(found, sealed)
+            f"{rendering.counted(tally.count, 'IB')}, {total} not booked: "
+            "`ibctl commissions true-up` books it into an open month" + _waiting(tally.waiting)
         )
         raise typer.Exit(errors.FINDINGS)
     output.note("nothing is different")
 
 
-def _waiting(found: list[Drift], closed: Collection[Month]) -> str:
-    waiting = sum(one.status == "PROCESSING" and one.month not in closed for one in found)
+@dataclass
+class Tally:
+    """What is said of the drift of all months beside its rows; what is added and taken away in the base currency."""
+
+    count: int = 0
+    more: Decimal = rules.ZERO
+    less: Decimal = rules.ZERO
+    # In a payout under way.
+    waiting: int = 0
+    # The ones that are explained.
+    first: list[Drift] = field(default_factory=list)
+
+    def counting(self, session: Session, chosen: Iterable[Month], *, ib: str | None) -> Iterator[Drift]:
+        """Yield the drift of these months, and count it."""
+        for month in chosen:
+            closed = seals.closed(session, month) is not None
+            for one in drifting.drift(session, month, ib=ib):
+                self._count(one, closed=closed)
+                yield one
+
+    def _count(self, one: Drift, *, closed: bool) -> None:
+        self.count += 1
+        self.more += max(one.difference, rules.ZERO)
+        self.less += min(one.difference, rules.ZERO)
+        self.waiting += one.status == "PROCESSING" and not closed
+        if len(self.first) < SHOWN:
+            self.first.append(one)
+
+
+def _waiting(waiting: int) -> str:
     return f", but {waiting:,} only when their payout is reconciled, or cancelled" if waiting else ""
 
 
@@ -217,16 +254,26 @@ def _drift_row(one: Drift) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _spooled(one: Drift, shown: Collection[str]) -> str:
+    row = {key: value for key, value in _drift_row(one).items() if key in shown}
+    return json.dumps(row, default=str) + "\n"
+
+
+def _unspooled(line: str) -> dict[str, Any]:
+    row: dict[str, Any] = json.loads(line)
+    return row | {key: Decimal(row[key]) for key in DRIFT_MONEY & row.keys()}
+
+
 def _names(session: Session, found: list[Drift]) -> Mapping[str, str]:
     return explain.names_of(session, [moved.id for one in found for moved in one.moved if moved.what == "lead"])
 
 
-def _say_why(found: list[Drift], names: Mapping[str, str]) -> None:
-    for one in found[:SHOWN]:
+def _say_why(tally: Tally, names: Mapping[str, str]) -> None:
+    for one in tally.first:
         words = [moved.in_words.replace(moved.id, names.get(moved.id, moved.id)) for moved in one.moved]
         because = output.some(words, SHOWN) or "its terms were met otherwise"
         output.note(f"{one.email}: {because}; by {output.some(one.causes, SHOWN) or 'nothing that was recorded'}")
-    if len(found) > SHOWN:
+    if tally.count > SHOWN:
         output.note("--format json names every input of every IB")
 
 
@@ -256,7 +303,10 @@ def true_up(
     booked, written = _book(month, dry_run=True, reason=reason)
     with db.reading() as session:
         unmade = drifting.unmade(session, months.parse(month) if month else None)
-    rows = [_drift_row(one.drift) | {"booked": str(one.booked)} for one in booked]
+    rows = (
+        {"month": str(one.month), "email": one.email, "difference": one.difference, "booked": str(one.booked)}
+        for one in booked
+    )
     columns = [Column("month"), Column("email"), Column("difference", "money"), Column("booked")]
     output.show(rows, columns, Listing(Format(form)))
     _say_unmade(unmade)
@@ -272,7 +322,7 @@ def true_up(
 
 def _sum_of(booked: list[drifting.TrueUp]) -> str:
     targets = [str(each) for each in sorted({one.booked for one in booked})]
-    total = _added_and_taken(one.drift.difference for one in booked)
+    total = _added_and_taken(one.difference for one in booked)
     return f"{rendering.counted(len(booked), 'IB')}, {total} into {output.some(targets)}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -91,7 +91,14 @@ _FINAL = sa.text(
     ORDER BY year DESC, month DESC
     """
 )
-_TODAY = sa.text(f'{draft_sql.whole(draft_sql.AS_STORED)} WHERE d."userId" = ANY(:users)')
+# A row for each of the users, in their order: of whoever has nothing in the month, with nulls.
+_TODAY = sa.text(
+    f"""
+    SELECT asked.id AS asked, d.* FROM unnest(CAST(:users AS text[])) WITH ORDINALITY AS asked (id, number)
+    LEFT JOIN ({draft_sql.whole(draft_sql.AS_STORED)} WHERE d."userId" = ANY(:users)) d ON d."userId" = asked.id
+    ORDER BY asked.number
+    """
+)
 # Rows that are being paid or paid, of which ibctl kept nothing. In a closed month there are no others.
 _UNMADE = sa.text(
     """
@@ -113,6 +120,8 @@ _TAKEN_BACK = sa.text(
 
 # How many IBs' months are held in memory at once.
 BATCH = 500
+# How many inputs that moved the reason of a true-up names.
+NAMED = 3
 
 
 def final_months(session: Session) -> list[Month]:
@@ -129,22 +138,24 @@ def unmade(session: Session, month: Month | None, *, ib: str | None = None) -> l
     return list(session.scalars(_UNMADE, values))
 
 
-def drift(session: Session, month: Month, *, ib: str | None = None) -> list[Drift]:
-    """Return the IBs whose month earns something else today and of whom that is not booked yet, by email.
+def drift(session: Session, month: Month, *, ib: str | None = None) -> Iterator[Drift]:
+    """Yield the IBs whose month earns something else today and of whom that is not booked yet, by email.
 
-    Raises RequestError where an input of today is no amount or has no rate, or the month was calculated in another
-    currency or zone.
+    What has moved of them is in memory for a few at once: of a month that was restated, that is every spend day.
+    Raises RequestError, before the first, where an input of today is no amount or has no rate, or the month was
+    calculated in another currency or zone.
     """
     units.require(session, month, ib=ib)
     values = {**service.draft_parameters(month, ib=ib), "closed": seals.closed(session, month) is not None}
     session.execute(sql.PLAN_FOR_SETS)
     rows = [row for row in session.execute(_DRIFT, values).mappings() if row["now"] - row["then"] != row["booked"]]
     _require_sound(month, [row["email"] for row in rows if row["unsound"]])
-    kept = {row["userId"]: row["snapshot"] for row in rows}
+    by_user = {row["userId"]: row for row in sorted(rows, key=lambda row: row["email"])}
     taken_back = frozenset(session.scalars(_TAKEN_BACK, values))
-    found = {user: _unbooked(each, taken_back) for user, each in changes(session, month, kept)}
-    by = causes(session, (one for inputs in found.values() for one in inputs))
-    return [_drift(month, row, found[row["userId"]], by) for row in sorted(rows, key=lambda row: row["email"])]
+    each = changes(session, month, {user: row["snapshot"] for user, row in by_user.items()})
+    while some := [(user, _unbooked(inputs, taken_back)) for user, inputs in islice(each, BATCH)]:
+        by = causes(session, (one for _, inputs in some for one in inputs))
+        yield from (_drift(month, by_user[user], inputs, by) for user, inputs in some)
 
 
 def _require_sound(month: Month, unsound: Sequence[str]) -> None:
@@ -163,7 +174,7 @@ def today(session: Session, month: Month, ib: User) -> Snapshot | None:
     units.require(session, month, ib=ib.id)
     values = {**service.draft_parameters(month, ib=ib.id), "users": [ib.id]}
     row = session.execute(_TODAY, values).mappings().first()
-    if row is None:
+    if row is None or row["userId"] is None:
         return None
     _require_sound(month, [ib.email] if row["bad_leads"] + row["bad_days"] + row["unrated"] else [])
     return snapshots.snapshot(row)
@@ -184,23 +195,21 @@ def _drift(month: Month, row: sa.RowMapping, found: Sequence[Moved], by: Mapping
 
 
 def changes(session: Session, month: Month, kept: Mapping[str, str | None]) -> Iterator[tuple[str, list[Moved]]]:
-    """Yield for each IB's id in `kept` the inputs of its month that are others today than in the snapshot named there.
+    """Yield for each IB's id in `kept`, in order, what of its month is another input today than in the snapshot there.
 
     None names no snapshot: everything is new. The data of today are read once for all of them.
     """
-    gone, why = dict(kept), snapshots.reasons(session, month)
+    why = snapshots.reasons(session, month)
     for rows in _today(session, month, list(kept)) if kept else ():
-        users = [row["userId"] for row in rows]
-        then = _inputs(session, [gone.pop(user) for user in users])
-        for user, row, before in zip(users, rows, then, strict=True):
-            after = snapshots.told(snapshots.snapshot(row).inputs, why)
+        gone = [row["asked"] for row in rows if row["userId"] is None]
+        roles = ibs.roles(session, month, gone) if gone else {}
+        then = _inputs(session, [kept[row["asked"]] for row in rows])
+        for row, before in zip(rows, then, strict=True):
+            user = row["asked"]
+            after = (
+                rules.Inputs(role=roles[user]) if user in roles else snapshots.told(snapshots.snapshot(row).inputs, why)
+            )
             yield user, moved.moved(user, _told(before, why, role=after.role), after)
-    rest = iter(gone.items())
-    while some := dict(islice(rest, BATCH)):
-        roles = ibs.roles(session, month, list(some))
-        for user, before in zip(some, _inputs(session, list(some.values())), strict=True):
-            role = roles[user]
-            yield user, moved.moved(user, _told(before, why, role=role), rules.Inputs(role=role))
 
 
 def _told(before: rules.Inputs | None, why: Mapping[str, str], *, role: str) -> rules.Inputs:
@@ -211,7 +220,8 @@ def _today(session: Session, month: Month, users: list[str]) -> Iterator[Sequenc
     values = {**service.draft_parameters(month, ib=users[0] if len(users) == 1 else None), "users": users}
     streamed = {"stream_results": True, "yield_per": BATCH}
     with session.execute(_TODAY, values, execution_options=streamed) as found:
-        yield from found.mappings().partitions()
+        # The size that the statement streams by does not hold for mappings: without one they come all at once.
+        yield from found.mappings().partitions(BATCH)
 
 
 def _inputs(session: Session, snapshot_ids: Sequence[str | None]) -> Iterator[rules.Inputs | None]:
@@ -288,12 +298,16 @@ _BOOK = sa.text(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrueUp:
-    """A difference that was booked: `drift` says of which month, `booked` into which."""
+    """A difference in what `month` earns, in the base currency, that was booked into another: `booked`."""
 
-    drift: Drift
+    user_id: str
+    email: str
+    month: Month
+    difference: Decimal
     booked: Month
+    reason: str
 
 
 def true_up(session: db.Transaction, month: Month) -> list[TrueUp]:
@@ -304,9 +318,10 @@ def true_up(session: db.Transaction, month: Month) -> list[TrueUp]:
     """
     db.lock(session, seals.LOCK)
     is_closed = seals.closed(session, month) is not None
-    found = [one for one in drift(session, month) if is_closed or one.status == "PAID"]
+    differing = (one for one in drift(session, month) if is_closed or one.status == "PAID")
+    found = [replace(one, moved=one.moved[:NAMED], causes=()) for one in differing]
     targets = _targets(session, month, [one.user_id for one in found])
-    booked = [TrueUp(one, targets[one.user_id]) for one in found]
+    booked = [_true_up(one, targets[one.user_id]) for one in found]
     session.execute(sql.PLAN_FOR_SETS)
     session.execute(_BOOK, {**_bookings(month, booked), "change_set": session.change_set_id})
     return booked
@@ -322,16 +337,14 @@ def _bookings(month: Month, booked: Sequence[TrueUp]) -> dict[str, Any]:
     settings = config.settings()
     return {
         **service.draft_parameters(month), "currency": settings.base_currency, "actor": settings.actor,
-        "now": clock.now(), "ids": list(ids.cuids(len(booked))), "users": [one.drift.user_id for one in booked],
+        "now": clock.now(), "ids": list(ids.cuids(len(booked))), "users": [one.user_id for one in booked],
         "numbers": [carrying.number(one.booked) for one in booked],
-        "amounts": [one.drift.difference for one in booked], "reasons": list(_reasons(month, booked)),
+        "amounts": [one.difference for one in booked], "reasons": [one.reason for one in booked],
     }  # fmt: skip
 
 
-def _reasons(month: Month, booked: Sequence[TrueUp]) -> Iterator[str]:
-    for one in booked:
-        before = f", of which {one.drift.booked:,} was booked before" if one.drift.booked else ""
-        because = "; ".join(part.in_words for part in one.drift.moved[:3])
-        yield f"{month} earns {one.drift.now:,} instead of {one.drift.then:,}{before}: " + (
-            because or "its inputs were corrected"
-        )
+def _true_up(one: Drift, into: Month) -> TrueUp:
+    before = f", of which {one.booked:,} was booked before" if one.booked else ""
+    because = "; ".join(part.in_words for part in one.moved[:NAMED]) or "its inputs were corrected"
+    reason = f"{one.month} earns {one.now:,} instead of {one.then:,}{before}: {because}"
+    return TrueUp(one.user_id, one.email, one.month, one.difference, into, reason)

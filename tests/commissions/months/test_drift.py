@@ -390,9 +390,49 @@ def test_drift_is_the_same_however_few_ibs_are_held_in_memory_at_once(
     for ib in ibs:
         platform.lead(ib, "2025-10-03", "2025-10-04", 100)
     close(ibctl)
-    platform.sql('UPDATE "Lead" SET "cpaEarned" = 90 WHERE "userId" = ANY(%s)', ibs[:3])
-    platform.sql('DELETE FROM "Lead" WHERE "userId" = ANY(%s)', ibs[3:])
+    platform.sql('UPDATE "Lead" SET "cpaEarned" = 90 WHERE "userId" = ANY(%s)', ibs[::2])
+    platform.sql('DELETE FROM "Lead" WHERE "userId" = ANY(%s)', ibs[1::2])
     monkeypatch.setattr(drifting, "BATCH", 2)
-    assert [(row["email"], row["difference"]) for row in drifted(ibctl)] == [
-        *((f"ib{number}@x.y", -3) for number in range(3)), *((f"ib{number}@x.y", -30) for number in (3, 4)),
+    with counting("FROM ibctl.commission_snapshot WHERE id") as batches:
+        found = drifted(ibctl)
+    assert [(row["email"], row["difference"]) for row in found] == [
+        (f"ib{number}@x.y", -30 if number % 2 else -3) for number in range(5)
+    ]
+    assert len(batches) == 3
+
+
+def test_the_drift_of_all_months_is_summed_and_explains_the_newest(platform: Platform, ibctl: Run) -> None:
+    leads = []
+    for number, month in enumerate(["2025-08", "2025-09", "2025-10"]):
+        for name in "ab":
+            ib = platform.user(f"{name}{number}@x.y")
+            leads.append(platform.lead(ib, f"{month}-03", f"{month}-04", 100))
+        close(ibctl, month)
+    platform.sql('UPDATE "Lead" SET "cpaEarned" = 90 WHERE id = ANY(%s)', leads[:4])
+    platform.sql('UPDATE "Lead" SET "cpaEarned" = 110.10 WHERE id = ANY(%s)', leads[4:])
+    found = ibctl("commissions", "drift", "--columns", "email,difference,moved")
+    said = [line.partition(":")[0] for line in found.stderr.splitlines()]
+    assert (found.exit_code, said[:3]) == (7, ["a2@x.y", "b2@x.y", "a1@x.y"])
+    assert "6 IBs, +6.06 USD and -12.00 USD not booked" in found.stderr
+    assert f"lead {leads[0]} cpaEarned: 100.00 → 90.00" in found.stdout
+    rows = drifted(ibctl)
+    assert [(row["month"], row["email"]) for row in rows[:3]] == [
+        ("2025-10", "a2@x.y"), ("2025-10", "b2@x.y"), ("2025-09", "a1@x.y"),
     ]  # fmt: skip
+    assert [row["difference"] for row in rows] == [3.03, 3.03, -3, -3, -3, -3]
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_drift_shows_no_month_where_one_cannot_be_derived(platform: Platform, ibctl: Run, form: str) -> None:
+    ib = platform.user("ib@x.y")
+    for month in ("2025-09", "2025-10"):
+        platform.lead(ib, f"{month}-03", f"{month}-04", 100)
+        close(ibctl, month)
+    platform.sql('UPDATE "Lead" SET "cpaEarned" = 90')
+    platform.spend(ib, platform.account(ib, "EUR"), "2025-09-02", 10)
+    assert len(drifted(ibctl, "2025-10")) == 1
+    for arguments in ([], ["-o", "drift.out"]):
+        refused = ibctl("commissions", "drift", "-f", form, *arguments)
+        assert (refused.exit_code, refused.stdout) == (3, "")
+        assert "2025-09 of ib@x.y cannot be derived from the data of today" in refused.stderr
+    assert not Path("drift.out").exists()

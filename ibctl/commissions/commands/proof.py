@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -129,9 +130,14 @@ def _blank(value: Any) -> Any:
 def _warn_of_differences(found: explaining.Explanation) -> None:
     if not found.kept:
         output.warn("this row was not made by ibctl: derived from the data of today")
-    base = config.settings().base_currency
     for name, stored, derived in found.differences:
-        output.warn(f"{name} is stored as {money.show(stored, base)}, but derives to {money.show(derived, base)}")
+        output.warn(f"{name} is stored as {_figure(name, stored)}, but derives to {_figure(name, derived)}")
+
+
+def _figure(name: str, value: Decimal) -> str:
+    if name in ("totalLeads", "qualifiedLeads", "commissionRate"):
+        return f"{Decimal(value).normalize():f}"
+    return money.show(value, config.settings().base_currency)
 
 
 # -------------------------------------------------------------------------------------------------------------- why-not

@@ -43,7 +43,7 @@ def test_one_is_shown_and_explained(bad: str, ibctl: Run) -> None:
     shown = ibctl("commissions", "show", "ib@x.y", "2025-10")
     assert (shown.exit_code, bad in shown.stdout) == (0, True)
     explained = ibctl("commissions", "explain", "ib@x.y", "2025-10")
-    assert f"totalPayout is stored as {bad}, but derives to 30.00" in explained.stderr
+    assert f"totalPayout is stored as {bad} USD, but derives to 30.00 USD" in explained.stderr
     verified = ibctl("commissions", "verify", "2025-10", "-f", "json")
     assert [(row["before"], row["after"]) for row in json.loads(verified.stdout)] == [("30.00", bad)]
 

@@ -59,7 +59,7 @@ def test_the_explanation_stays_what_was_calculated_when_the_data_move_on(
 def test_a_figure_edited_outside_ibctl_is_named(ib: str, platform: Platform, ibctl: Run) -> None:
     platform.sql('UPDATE "IbCommission" SET "totalPayout" = 3000')
     warned = ibctl("commissions", "explain", "ib@x.y", "2025-10")
-    assert "totalPayout is stored as 3,000.00, but derives to 30.02" in warned.stderr
+    assert "totalPayout is stored as 3,000.00 USD, but derives to 30.02 USD" in warned.stderr
 
 
 def test_a_row_that_the_web_application_made_is_derived_from_the_data_of_today(platform: Platform, ibctl: Run) -> None:
@@ -71,7 +71,8 @@ def test_a_row_that_the_web_application_made_is_derived_from_the_data_of_today(p
     )  # fmt: skip
     found = ibctl("commissions", "explain", "ib@x.y", "2025-10")
     assert "was not made by ibctl" in found.stderr
-    assert "totalPayout is stored as 29.50, but derives to 30.00" in found.stderr
+    assert "totalPayout is stored as 29.50 USD, but derives to 30.00 USD" in found.stderr
+    assert "totalLeads is stored as 0, but derives to 1" in found.stderr
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,13 @@ def parse(text: str) -> Decimal:
     return amount
 
 
+def digits(amount: Decimal | float, currency: str = "") -> str:
+    """Write an amount for people without its currency, as `show` does with it: `12,480.55`, `1,500`."""
+    return currencies.digits(from_float(amount) if isinstance(amount, float) else amount, currency)
+
+
 def show(amount: Decimal | float, currency: str = "") -> str:
     """Write an amount for people, with its currency's decimals: `12,480.55 USD`, `1,500 JPY`; with cents where none is
     named. More digits are shown when there are any (`currencies.digits`).
     """
-    exact = from_float(amount) if isinstance(amount, float) else amount
-    return currencies.show(exact, currency).rstrip()
+    return f"{digits(amount, currency)} {currency}".rstrip()

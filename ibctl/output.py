@@ -21,7 +21,7 @@ from typing import IO, Annotated, Any, Literal, NoReturn, TextIO
 
 import typer
 
-from ibctl import money, outfiles, rendering, tables, utf8
+from ibctl import config, money, outfiles, rendering, tables, utf8
 from ibctl.errors import RequestError, UsageError
 
 Row = Mapping[str, Any]
@@ -69,18 +69,19 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 class Column:
     """A column of a listing: its key in the rows (the schema's own name) and how its values look.
 
+    `base` is money of the base currency, with its decimals; of `money` it is not known which currency it has.
     `prose`, one at most, are sentences: where a row of the table is too wide with them, they stand below it.
     """
 
     key: str
-    kind: Literal["text", "money", "number", "time", "date", "flag", "rate", "prose"] = "text"
+    kind: Literal["text", "money", "base", "number", "time", "date", "flag", "rate", "prose"] = "text"
     # Shown in a table without `--columns`. JSON and CSV show every column.
     brief: bool = True
 
     @property
     def pointed(self) -> bool:
         """Whether its values have a decimal point to be brought into line."""
-        return self.kind in ("money", "rate")
+        return self.kind in ("money", "base", "rate")
 
     @property
     def folds(self) -> bool:
@@ -90,7 +91,7 @@ class Column:
     @property
     def right(self) -> bool:
         """Whether a table aligns it to the right."""
-        return self.kind in ("money", "number", "rate")
+        return self.kind in ("money", "base", "number", "rate")
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,7 @@ def show_record(row: Row, columns: Sequence[Column], listing: Listing) -> None:
         return
     width = max(len(column.key) for column in columns)
     chosen = pick(columns, Listing(Format.json, columns=listing.columns))
-    lines = [f"{column.key:<{width}}  {rendering.shown(row[column.key], column.kind)}\n" for column in chosen]
+    lines = [f"{column.key:<{width}}  {_shown(row[column.key], column)}\n" for column in chosen]
     if listing.output is None:
         sys.stdout.writelines(lines)
     else:
@@ -372,9 +373,14 @@ def _write_table(rows: Iterable[Row], columns: list[Column], stream: IO[str], ti
 
 
 def _cell(value: Any, column: Column, stream: IO[str]) -> str:
-    text = rendering.shown(value, column.kind)
+    text = _shown(value, column)
     short = column.kind == "prose" or len(text) <= LONGEST or not stream.isatty()
     return text if short else text[: LONGEST - 1] + "…"
+
+
+def _shown(value: Any, column: Column) -> str:
+    currency = config.settings().base_currency if column.kind == "base" else ""
+    return rendering.shown(value, column.kind, currency)
 
 
 def _table_console(stream: IO[str]) -> Any:

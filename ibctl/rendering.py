@@ -53,14 +53,14 @@ def degrade(error: UnicodeError) -> tuple[str, int]:
     return "".join(plain), error.end
 
 
-def shown(value: Any, kind: str = "text") -> str:
-    """Write one value for a table."""
+def shown(value: Any, kind: str = "text", currency: str = "") -> str:
+    """Write one value for a table; `currency` says which decimals money has, cents where it is not given."""
     if value is None:
         return "–"
     if value == "":
         return ""
-    if kind == "money" or (isinstance(value, float) and not math.isfinite(value)):
-        return money.show(value)
+    if kind in ("money", "base") or (isinstance(value, float) and not math.isfinite(value)):
+        return money.digits(value, currency)
     if kind == "rate":
         return f"{value:f}" if isinstance(value, Decimal) else f"{value:.15g}"
     if isinstance(value, bool):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ibctl import output, rendering
+from ibctl import config, output, rendering
 from ibctl.errors import RequestError, UsageError
 from ibctl.output import Column, Format, Listing
 
@@ -175,6 +175,19 @@ def test_a_table_too_wide_for_the_terminal_cuts_no_amount_and_folds_no_name_to_l
     assert printed.count("1,234,567.50") == 6
     assert "rosa.vidal@e" in printed
     assert "…" not in printed
+
+
+def test_money_of_the_base_currency_has_its_decimals_and_that_of_others_cents(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IBCTL_BASE_CURRENCY", "JPY")
+    config.use_env_file(None)
+    row = {"due": Decimal("1500.00"), "carried": 0.45, "spend": Decimal("12.5"), "none": None}
+    columns = [Column("due", "base"), Column("carried", "base"), Column("spend", "money"), Column("none", "base")]
+    output.show([row], columns, Listing())
+    assert capsys.readouterr().out.split()[-4:] == ["1,500", "0.45", "12.50", "–"]
+    output.show_record(row, columns, Listing())
+    assert capsys.readouterr().out.split() == ["due", "1,500", "carried", "0.45", "spend", "12.50", "none", "–"]
 
 
 def test_sentences_that_make_a_table_too_wide_stand_below_its_rows_unbroken_and_once(

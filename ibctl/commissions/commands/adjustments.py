@@ -23,12 +23,12 @@ from ibctl.users import service as users
 app = typer.Typer()
 
 COLUMNS = [
-    Column("id", brief=False), Column("email"), Column("month"), Column("kind"), Column("amount", "money"),
+    Column("id", brief=False), Column("email"), Column("month"), Column("kind"), Column("amount", "base"),
     Column("currency", brief=False), Column("reason", "prose"), Column("code", brief=False), Column("lead"),
     Column("source", brief=False), Column("actor", brief=False), Column("createdAt", "time", brief=False),
 ]  # fmt: skip
 HOLD_COLUMNS = [
-    Column("id", brief=False), Column("email"), Column("month"), Column("totalPayout", "money"),
+    Column("id", brief=False), Column("email"), Column("month"), Column("totalPayout", "base"),
     Column("reason", "prose"), Column("until", "date"), Column("overdue", "flag", brief=False), Column("actor"),
     Column("createdAt", "time", brief=False), Column("releasedAt", "time", brief=False),
     Column("releasedBy", brief=False), Column("releaseReason", brief=False),

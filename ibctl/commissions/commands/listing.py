@@ -27,22 +27,22 @@ COLUMNS = [
     Column("month", "text"),
     Column("totalLeads", "number", brief=False),
     Column("qualifiedLeads", "number", brief=False),
-    Column("totalAdSpend", "money", brief=False),
-    Column("totalCpaEarned", "money", brief=False),
+    Column("totalAdSpend", "base", brief=False),
+    Column("totalCpaEarned", "base", brief=False),
     Column("commissionRate", "rate", brief=False),
-    Column("commissionAmount", "money", brief=False),
-    Column("bonusAmount", "money", brief=False),
-    Column("totalPayout", "money"),
+    Column("commissionAmount", "base", brief=False),
+    Column("bonusAmount", "base", brief=False),
+    Column("totalPayout", "base"),
     Column("paymentStatus"),
     Column("paidAt", "time", brief=False),
     Column("paymentMethod", brief=False),
     Column("paymentReference", brief=False),
     # What of a PAID one came back and is not out again: the row itself is never changed.
-    Column("returned", "money", brief=False),
+    Column("returned", "base", brief=False),
     Column("createdAt", "time", brief=False),
     Column("updatedAt", "time", brief=False),
 ]
-BALANCE = [Column(name, "money") for name in rules.BALANCE]
+BALANCE = [Column(name, "base") for name in rules.BALANCE]
 
 
 @app.command("list")

@@ -39,7 +39,7 @@ MONTH_COLUMNS = [
     Column("id"), Column("closedAt", "time"), Column("closedBy"), Column("reason"), Column("totals", brief=False),
     Column("digest", brief=False),
 ]  # fmt: skip
-REPORT_COLUMNS = [Column("of"), Column("count", "number"), Column("sum", "money"), Column("remark")]
+REPORT_COLUMNS = [Column("of"), Column("count", "number"), Column("sum", "base"), Column("remark")]
 DRIFT_COLUMNS = [
     Column("month"), Column("email"), Column("status"), Column("then", "money"), Column("now", "money"),
     Column("booked", "money"), Column("difference", "money"), Column("inputs", "number", brief=False),

@@ -32,13 +32,13 @@ groups_app = typer.Typer(no_args_is_help=True, help="Groups of IBs that a plan c
 
 COLUMNS = [
     Column("id", brief=False), Column("name"), Column("version", "number"), Column("effectiveFrom"), Column("terms"),
-    Column("minimumPayout", "money", brief=False), Column("holdDays", "number", brief=False),
+    Column("minimumPayout", "base", brief=False), Column("holdDays", "number", brief=False),
     Column("negative", brief=False), Column("createdAt", "time", brief=False),
 ]  # fmt: skip
 HISTORY_COLUMNS = [Column("since"), Column("plan"), Column("version", "number"), Column("by"), Column("terms")]
 PROBE_COLUMNS = [
-    Column("boundary"), Column("at"), Column("value", "rate"), Column("rate", "rate"), Column("commission", "money"),
-    Column("bonus", "money"), Column("payout", "money"),
+    Column("boundary"), Column("at"), Column("value", "rate"), Column("rate", "rate"), Column("commission", "base"),
+    Column("bonus", "base"), Column("payout", "base"),
 ]  # fmt: skip
 MEMBER_COLUMNS = [Column("group"), Column("email"), Column("effectiveFrom")]
 

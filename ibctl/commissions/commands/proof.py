@@ -25,15 +25,15 @@ app = typer.Typer()
 
 LINE_COLUMNS = [
     Column("part"), Column("label"), Column("id"), Column("date"), Column("amount", "money"), Column("currency"),
-    Column("rate", "rate"), Column("value", "money"), Column("total", "flag"),
+    Column("rate", "rate"), Column("value", "base"), Column("total", "flag"),
 ]  # fmt: skip
 PAYOUT_COLUMNS = [
-    Column("lead"), Column("qualifiedAt"), Column("cpaEarned", "money"), Column("rate", "rate"),
-    Column("value", "money"),
+    Column("lead"), Column("qualifiedAt"), Column("cpaEarned", "base"), Column("rate", "rate"),
+    Column("value", "base"),
 ]  # fmt: skip
 SPEND_COLUMNS = [
     Column("account"), Column("date"), Column("dailySpend", "money"), Column("currency"), Column("rate", "rate"),
-    Column("value", "money"),
+    Column("value", "base"),
 ]  # fmt: skip
 
 

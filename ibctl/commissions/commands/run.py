@@ -26,7 +26,7 @@ RUN_COLUMNS = [
     Column("held", "number", brief=False),
     Column("sealed", "number"),
     Column("drifted", "number", brief=False),
-    Column("totalPayout", "money"),
+    Column("totalPayout", "base"),
 ]
 
 

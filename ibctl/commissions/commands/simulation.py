@@ -24,7 +24,7 @@ from ibctl.output import Column, Format, Listing
 app = typer.Typer()
 
 COLUMNS = [
-    Column("email"), Column("current", "money"), Column("simulated", "money"), Column("difference", "money"),
+    Column("email"), Column("current", "base"), Column("simulated", "base"), Column("difference", "base"),
     Column("near"),
 ]  # fmt: skip
 MOST_MONTHS = 60

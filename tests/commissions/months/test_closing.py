@@ -81,7 +81,12 @@ def test_less_than_the_smallest_unit_of_the_currency_is_carried_on_and_arrives(
     assert "less than 1 JPY: carried on" in said
     assert ok(ibctl("commissions", "dossier", "ib@x.y", "2025-09", "-o", "d")).exit_code == 0
     assert "findings: 0" in ok(ibctl("commissions", "verify")).stderr
-    assert "2025-10 is closed: 1 IB, 300 JPY, 0.6 JPY carried on" in ok(close(ibctl, "2025-10")).stderr
+    closed = ok(close(ibctl, "2025-10"))
+    assert "2025-10 is closed: 1 IB, 300 JPY, 0.6 JPY carried on" in closed.stderr
+    shown = closed.stdout + "".join(
+        ok(ibctl("commissions", *words)).stdout for words in (["list"], ["adjustments"], ["show", "ib@x.y", "2025-10"])
+    )
+    assert (" 300 " in shown, " 0.3 " in shown, ".00" in shown) == (True, True, False), shown
     assert "1 open commission, 0 JPY to pay out" in ok(ibctl("commissions", "run", "--month", "2025-11")).stderr
     assert payouts(platform) == {9: 0, 10: 300, 11: 0}
     lines = json.loads(ibctl("commissions", "adjustments", "--kind", "carry", "-f", "json").stdout)

@@ -41,11 +41,11 @@ MONTH_COLUMNS = [
 ]  # fmt: skip
 REPORT_COLUMNS = [Column("of"), Column("count", "number"), Column("sum", "base"), Column("remark")]
 DRIFT_COLUMNS = [
-    Column("month"), Column("email"), Column("status"), Column("then", "money"), Column("now", "money"),
-    Column("booked", "money"), Column("difference", "money"), Column("inputs", "number", brief=False),
+    Column("month"), Column("email"), Column("status"), Column("then", "base"), Column("now", "base"),
+    Column("booked", "base"), Column("difference", "base"), Column("inputs", "number", brief=False),
     Column("moved", brief=False), Column("causes", brief=False),
 ]  # fmt: skip
-DRIFT_MONEY = {column.key for column in DRIFT_COLUMNS if column.kind == "money"}
+DRIFT_MONEY = {column.key for column in DRIFT_COLUMNS if column.kind == "base"}
 SHOWN = 3
 
 OneOrAll = Annotated[
@@ -307,7 +307,7 @@ def true_up(
         {"month": str(one.month), "email": one.email, "difference": one.difference, "booked": str(one.booked)}
         for one in booked
     )
-    columns = [Column("month"), Column("email"), Column("difference", "money"), Column("booked")]
+    columns = [Column("month"), Column("email"), Column("difference", "base"), Column("booked")]
     output.show(rows, columns, Listing(Format(form)))
     _say_unmade(unmade)
     if booked and not dry_run:

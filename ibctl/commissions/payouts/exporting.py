@@ -92,7 +92,7 @@ def export(session: Session, batch_id: str, wanted: Wanted) -> Exported:
     left = payout_orders.left(session, batch)
     if new is None and wanted.instead_of is not None:
         return Exported(
-            [], wanted.instead_of, again=False, withheld=_unclear(left), homeless=homeless, excluded=list(excluded)
+            [], wanted.instead_of, again=False, withheld=_unclear(left), homeless=homeless, excluded=excluded
         )
     if new is None and excluded:
         raise RequestError(f"batch {batch.id} has nothing left to pay but what is excluded{_until(left, homeless)}")
@@ -101,21 +101,23 @@ def export(session: Session, batch_id: str, wanted: Wanted) -> Exported:
     _settle_layout(batch, order, wanted.layout)
     session.flush()
     written = _written(session, batch, order, wanted.layout)
-    return replace(written, again=new is None, homeless=homeless, excluded=list(excluded))
+    return replace(written, again=new is None, homeless=homeless, excluded=excluded)
 
 
 def _excluded(session: Session, batch: PayoutBatch, who: Sequence[str]) -> list[str]:
     """Return the references of what is left to pay of these IBs, none of which is under way."""
     left = payout_orders.left(session, batch) if who else []
     found: list[str] = []
-    for ib in (ibs.find(session, one) for one in who):
-        own = [one for one in left if one.item.user_id == ib.id]
+    # Once, however often an IB is named.
+    emails = {ib.id: ib.email for ib in (ibs.find(session, one) for one in who)}
+    for user, email in emails.items():
+        own = [one for one in left if one.item.user_id == user]
         if not own:
-            raise RequestError(f"batch {batch.id} has nothing left to pay to {ib.email}, so nothing to exclude")
+            raise RequestError(f"batch {batch.id} has nothing left to pay to {email}, so nothing to exclude")
         for one in own:
             if one.under_way:
                 raise RequestError(
-                    f"{one.item.reference} of {ib.email} went out in file {one.number} already: if nobody has handed "
+                    f"{one.item.reference} of {email} went out in file {one.number} already: if nobody has handed "
                     f"that in, --instead-of {one.number} writes another without it"
                 )
         found += [one.item.reference for one in own]
